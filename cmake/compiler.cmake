@@ -1,0 +1,36 @@
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 99)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+# Programs find nothing at run time by path into the build tree but their own libraries.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+option(MICO_WERROR "Warnings are errors" OFF)
+set(MICO_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(MICO_CCACHE ccache)
+if(MICO_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${MICO_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${MICO_CCACHE})
+endif()
+
+find_program(MICO_LLD ld.lld)
+if(MICO_LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+if(MICO_SANITIZE)
+  add_compile_options(-fsanitize=${MICO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${MICO_SANITIZE})
+endif()
+
+# Warnings apply to our own code only; mico_room adds them.
+set(MICO_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(MICO_WERROR)
+  list(APPEND MICO_WARNINGS -Werror)
+endif()

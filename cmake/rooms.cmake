@@ -1,0 +1,38 @@
+# mico_room(name SOURCES a.cc ... DEPENDS other libraries [PRIVATE_DEPENDS ...])
+# One room is one library, mico::<name>, with its sources listed by hand.
+function(mico_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(mico_${name} STATIC ${ROOM_SOURCES})
+  add_library(mico::${name} ALIAS mico_${name})
+  target_include_directories(mico_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(mico_${name} PUBLIC ${ROOM_DEPENDS} PRIVATE ${ROOM_PRIVATE_DEPENDS})
+  target_compile_options(mico_${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${MICO_WARNINGS}>)
+endfunction()
+
+# mico_program(name SOURCES ... DEPENDS ...): an executable in build/<preset>/bin.
+function(mico_program name)
+  cmake_parse_arguments(PROGRAM "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${PROGRAM_SOURCES})
+  target_link_libraries(${name} PRIVATE ${PROGRAM_DEPENDS})
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${MICO_WARNINGS}>)
+endfunction()
+
+# mico_test(name SOURCES ... DEPENDS ... [LABEL tier] [TIMEOUT s]): a GoogleTest program, one ctest
+# entry. Test programs go to build/<preset>/tests so that bin/ holds only what people run.
+function(mico_test name)
+  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${TEST_DEPENDS} GTest::gmock GTest::gtest_main)
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${MICO_WARNINGS}>)
+  target_compile_definitions(${name} PRIVATE MICO_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                             MICO_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT TEST_LABEL)
+    set(TEST_LABEL unit)
+  endif()
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
+endfunction()
