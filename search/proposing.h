@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "search/strategy.h"
+
+namespace mico {
+
+// Collects candidates for one proposal and keeps its promises: inside the space, not in the history,
+// not twice, within the budget, at most `count`.
+class ProposalBuilder {
+ public:
+  ProposalBuilder(const SearchSpace& space, const SearchHistory& history, int count);
+
+  bool full() const { return static_cast<int>(proposal_.candidates.size()) >= count_; }
+  // The budget does not allow one more evaluation of all val images.
+  bool spent() const;
+  // False if the candidate was not taken.
+  bool Add(Candidate candidate);
+  Proposal Take() { return std::move(proposal_); }
+
+ private:
+  const SearchSpace& space_;
+  const SearchHistory& history_;
+  int count_;
+  double left_;
+  Proposal proposal_;
+};
+
+// Whether any trial still waits for its result.
+bool AnythingInFlight(const SearchHistory& history);
+
+}  // namespace mico
