@@ -1,0 +1,210 @@
+/* What every kernel shares: types, packed loads and stores, requantization.
+ *
+ * Freestanding C99. Little-endian, two's complement, arithmetic right shift of negative numbers
+ * (checked below). No heap, no globals. The arithmetic is that of docs/formats/requantization.md;
+ * the packing that of docs/formats/packing.md. */
+#ifndef MICO_KERNEL_H_
+#define MICO_KERNEL_H_
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Compilation fails here on a machine whose right shift of negative numbers is not arithmetic. */
+typedef char mico_assert_arithmetic_shift_64[((int64_t)-3 >> 1) == -2 ? 1 : -1];
+typedef char mico_assert_arithmetic_shift_32[((int32_t)-3 >> 1) == -2 ? 1 : -1];
+
+/* Activations are NHWC: element (y, x, ch) has index (y * w + x) * c + ch. A vector is {1, 1, n}. */
+typedef struct {
+  int32_t h, w, c;
+} mico_shape_t;
+
+/* Bottom and right padding follow from the shape of the output. Padding contributes integer 0. */
+typedef struct {
+  int32_t kernel_h, kernel_w;
+  int32_t stride_h, stride_w;
+  int32_t pad_top, pad_left;
+  int32_t dilation_h, dilation_w;
+  int32_t groups;
+} mico_conv2d_params_t;
+
+/* Accumulator to output. Arrays have one entry per output channel (conv-like kernels), one entry
+ * (requantize) or one per divisor (average pool). `bias` contains the rounding term where the shift
+ * is >= 0. shift in [-30, 29], multiplier in [2^30, 2^31). */
+typedef struct {
+  const int32_t *bias;
+  const int32_t *multiplier;
+  const int8_t *shift;
+  int32_t lowest, highest;
+} mico_requant_t;
+
+typedef struct {
+  int32_t kernel_h, kernel_w;
+  int32_t stride_h, stride_w;
+  int32_t pad_top, pad_left;
+} mico_pool_params_t;
+
+/* Which entry of mico_requant_t belongs to a sum of n elements: the one where divisor[i] == n.
+ * count == 1: every window uses entry 0 (no padding, or padding counts in the divisor). */
+typedef struct {
+  const int32_t *divisor;
+  int32_t count;
+} mico_divisors_t;
+
+/* y = clamp((a * multiplier_a + b * multiplier_b + 2^(shift - 1)) >> shift), in int32. */
+typedef struct {
+  int32_t multiplier_a, multiplier_b;
+  int32_t shift;
+  int32_t lowest, highest;
+} mico_add_params_t;
+
+typedef struct {
+  int32_t lowest, highest;
+} mico_clamp_t;
+
+/* Every step-th element from start. */
+typedef struct {
+  int32_t start_c, start_h, start_w;
+  int32_t step_c, step_h, step_w;
+} mico_slice_params_t;
+
+/* Zeros before; those after follow from the shape of the output. */
+typedef struct {
+  int32_t before_c, pad_top, pad_left;
+} mico_pad_params_t;
+
+/* Prototypes. A kernel is a template (an .inc file); its name is chosen by who instantiates it. */
+#define MICO_PASTE_(a, b) a##b
+#define MICO_PASTE(a, b) MICO_PASTE_(a, b)
+
+#define MICO_DECLARE_CONV2D(name)                                                             \
+  void name(const mico_conv2d_params_t *params, const mico_requant_t *requant,                \
+            mico_shape_t in_shape, const uint8_t *in, const void *weights,                    \
+            mico_shape_t out_shape, uint8_t *out, void *scratch);                             \
+  int32_t MICO_PASTE(name, _scratch_bytes)(const mico_conv2d_params_t *params,                \
+                                           mico_shape_t in_shape, mico_shape_t out_shape)
+#define MICO_DECLARE_DEPTHWISE_CONV2D(name) MICO_DECLARE_CONV2D(name)
+#define MICO_DECLARE_FULLY_CONNECTED(name) MICO_DECLARE_CONV2D(name)
+#define MICO_DECLARE_ADD(name)                                                                \
+  void name(const mico_add_params_t *params, mico_shape_t shape, const uint8_t *a,            \
+            const uint8_t *b, uint8_t *out)
+#define MICO_DECLARE_MAX_POOL(name)                                                           \
+  void name(const mico_pool_params_t *params, mico_shape_t in_shape, const uint8_t *in,       \
+            mico_shape_t out_shape, uint8_t *out)
+#define MICO_DECLARE_AVERAGE_POOL(name)                                                       \
+  void name(const mico_pool_params_t *params, const mico_requant_t *requant,                  \
+            const mico_divisors_t *divisors, mico_shape_t in_shape, const uint8_t *in,        \
+            mico_shape_t out_shape, uint8_t *out)
+#define MICO_DECLARE_RELU(name)                                                               \
+  void name(const mico_clamp_t *params, mico_shape_t shape, const uint8_t *in, uint8_t *out)
+#define MICO_DECLARE_CONCAT(name)                                                             \
+  void name(int32_t channel_offset, mico_shape_t in_shape, const uint8_t *in,                 \
+            mico_shape_t out_shape, uint8_t *out)
+#define MICO_DECLARE_SLICE(name)                                                              \
+  void name(const mico_slice_params_t *params, mico_shape_t in_shape, const uint8_t *in,      \
+            mico_shape_t out_shape, uint8_t *out)
+#define MICO_DECLARE_PAD(name)                                                                \
+  void name(const mico_pad_params_t *params, mico_shape_t in_shape, const uint8_t *in,        \
+            mico_shape_t out_shape, uint8_t *out)
+#define MICO_DECLARE_REQUANTIZE(name)                                                         \
+  void name(const mico_requant_t *requant, mico_shape_t shape, const uint8_t *in, uint8_t *out)
+
+/* Element `index` of a packed tensor. `bits` (1, 2, 4, 8 or 16) and `is_signed` are constants at
+ * every call, so nothing of the choice is left after inlining. */
+static inline int32_t mico_load(const uint8_t *data, int32_t index, int bits, int is_signed) {
+  int32_t value;
+  int32_t sign;
+  if (bits == 16) {
+    value = (int32_t)data[2 * index] | ((int32_t)data[2 * index + 1] << 8);
+  } else if (bits == 8) {
+    value = data[index];
+  } else {
+    const int32_t per_byte = 8 / bits;
+    value = (data[index / per_byte] >> ((index & (per_byte - 1)) * bits)) & ((1 << bits) - 1);
+  }
+  if (!is_signed) return value;
+  sign = (int32_t)1 << (bits - 1);
+  return (value ^ sign) - sign;
+}
+
+/* Writes element `index` and leaves its neighbours as they are. */
+static inline void mico_store(uint8_t *data, int32_t index, int32_t value, int bits) {
+  if (bits == 16) {
+    data[2 * index] = (uint8_t)((uint32_t)value & 0xffu);
+    data[2 * index + 1] = (uint8_t)(((uint32_t)value >> 8) & 0xffu);
+  } else if (bits == 8) {
+    data[index] = (uint8_t)((uint32_t)value & 0xffu);
+  } else {
+    const int32_t per_byte = 8 / bits;
+    const uint32_t shift = (uint32_t)((index & (per_byte - 1)) * bits);
+    const uint32_t mask = ((1u << bits) - 1u) << shift;
+    uint8_t *byte = data + index / per_byte;
+    *byte = (uint8_t)((*byte & ~mask & 0xffu) | (((uint32_t)value << shift) & mask));
+  }
+}
+
+/* The bits after the last element are zero in the canonical form; stores leave them as found. */
+static inline void mico_clear_tail(uint8_t *data, int32_t count, int bits) {
+  if (bits < 8) {
+    const int32_t per_byte = 8 / bits;
+    const int32_t used = (count & (per_byte - 1)) * bits;
+    if (used != 0) {
+      uint8_t *byte = data + count / per_byte;
+      *byte = (uint8_t)(*byte & ((1u << used) - 1u));
+    }
+  }
+}
+
+/* Weight `index` of a row in canonical packing: 1 bit is -1 (0) or +1 (1). */
+static inline int32_t mico_load_weight(const uint8_t *row, int32_t index, int bits) {
+  if (bits == 1) return 2 * mico_load(row, index, 1, 0) - 1;
+  return mico_load(row, index, bits, 1);
+}
+
+static inline int32_t mico_clamp(int32_t value, int32_t lowest, int32_t highest) {
+  if (value < lowest) return lowest;
+  if (value > highest) return highest;
+  return value;
+}
+
+/* The requantization: `accumulator` contains bias and rounding term.
+ *   shift >= 0: floor(accumulator * multiplier / 2^(32 + shift))
+ *   shift <  0: floor((accumulator * multiplier + 2^(31 + shift)) / 2^(32 + shift))
+ * clamped. In the second form the quotient may leave int32; it saturates, which the clamp that
+ * follows cannot tell from the exact quotient. 32-bit shifts only: machines of 32 bits have no
+ * 64-bit shift. */
+static inline int32_t mico_requantize(int32_t accumulator, int32_t multiplier, int32_t shift,
+                                      int32_t lowest, int32_t highest) {
+  const int64_t product = (int64_t)accumulator * multiplier;
+  if (shift >= 0) {
+    return mico_clamp((int32_t)(product >> 32) >> shift, lowest, highest);
+  } else {
+    const int32_t right = 32 + shift; /* in [2, 31] */
+    const int64_t rounded = product + ((int64_t)1 << (right - 1));
+    const int32_t high = (int32_t)(rounded >> 32);
+    const int32_t beyond = high >> (right - 1); /* 0 or -1 where the quotient fits int32 */
+    uint32_t low;
+    if (beyond > 0) return highest;
+    if (beyond < -1) return lowest;
+    low = ((uint32_t)((uint64_t)rounded & 0xffffffffu) >> right) |
+          ((uint32_t)high << (32 - right));
+    return mico_clamp((int32_t)low, lowest, highest);
+  }
+}
+
+/* An output of a conv-like kernel from its raw accumulator (modulo 2^32). */
+static inline int32_t mico_requantize_channel(const mico_requant_t *requant, uint32_t accumulator,
+                                              int32_t channel) {
+  return mico_requantize((int32_t)(accumulator + (uint32_t)requant->bias[channel]),
+                         requant->multiplier[channel], requant->shift[channel], requant->lowest,
+                         requant->highest);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MICO_KERNEL_H_ */
