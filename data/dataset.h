@@ -17,8 +17,9 @@ namespace mico {
 enum class Split { kTrain, kVal, kTest };
 std::string_view ToString(Split split);
 
-// How stored values become network inputs: (x * scale - mean) / std, in double, mean and std one per
-// channel (or one for all).
+// How stored values become network inputs: (x * scale - mean) / std, in double, mean and std one
+// per channel (or one for all); then rounded to float32, which is what networks read. Everybody who
+// prepares a value calls Apply, so that all get the same bits.
 struct InputPreparation {
   double scale = 1.0;
   std::vector<double> mean{0.0};

@@ -1,0 +1,91 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "fmt/format.h"
+
+namespace mico {
+namespace {
+
+// The least stored value of each channel.
+std::vector<double> LeastStored(const Dataset& dataset) {
+  const int64_t channels = dataset.sample_shape.channels;
+  const int64_t plane = dataset.sample_shape.height * dataset.sample_shape.width;
+  std::vector<double> least(channels, std::numeric_limits<double>::infinity());
+  const auto scan = [&](const auto& values) {
+    for (size_t begin = 0; begin < values.size(); begin += plane) {
+      double& slot = least[begin / plane % channels];
+      const auto first = values.begin() + static_cast<ptrdiff_t>(begin);
+      slot = std::min<double>(slot, *std::min_element(first, first + plane));
+    }
+  };
+  for (const SplitData* split : {&dataset.train, &dataset.val, &dataset.test}) {
+    scan(split->bytes);
+    scan(split->floats);
+  }
+  return least;
+}
+
+}  // namespace
+
+std::string_view ToString(Split split) {
+  switch (split) {
+    case Split::kTrain:
+      return "train";
+    case Split::kVal:
+      return "val";
+    case Split::kTest:
+      return "test";
+  }
+  return "?";
+}
+
+double InputPreparation::Apply(double stored, int64_t channel) const {
+  const double channel_mean = mean.size() == 1 ? mean[0] : mean[channel];
+  const double channel_std = std.size() == 1 ? std[0] : std[channel];
+  return static_cast<float>((stored * scale - channel_mean) / channel_std);
+}
+
+const SplitData& Dataset::split(Split which) const {
+  switch (which) {
+    case Split::kTrain:
+      return train;
+    case Split::kVal:
+      return val;
+    case Split::kTest:
+      break;
+  }
+  return test;
+}
+
+std::vector<float> Dataset::Prepared(Split which, int64_t index) const {
+  const SplitData& data = split(which);
+  const int64_t plane = sample_shape.height * sample_shape.width;
+  const int64_t begin = index * sample_shape.elements();
+  std::vector<float> prepared(sample_shape.elements());
+  for (int64_t i = 0; i < sample_shape.elements(); ++i) {
+    const double stored = is_uint8 ? data.bytes[begin + i] : data.floats[begin + i];
+    prepared[i] = static_cast<float>(preparation.Apply(stored, i / plane));
+  }
+  return prepared;
+}
+
+bool Dataset::PreparedNonNegative() const {
+  // Scale and deviation are positive, so the least stored value gives the least prepared one.
+  const std::vector<double> least = LeastStored(*this);
+  for (size_t channel = 0; channel < least.size(); ++channel) {
+    if (preparation.Apply(least[channel], static_cast<int64_t>(channel)) < 0.0) return false;
+  }
+  return true;
+}
+
+std::string Describe(const Dataset& dataset) {
+  return fmt::format("{} {}, {} classes; {} train, {} val{}, {} test",
+                     ToString(dataset.sample_shape), dataset.is_uint8 ? "uint8" : "float32",
+                     dataset.num_classes, dataset.train.count, dataset.val.count,
+                     dataset.val_taken_from_train ? " (the last tenth of train, shuffled)" : "",
+                     dataset.test.count);
+}
+
+}  // namespace mico
