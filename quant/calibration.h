@@ -28,9 +28,9 @@ struct TensorStatistics {
 
 // The scale of every group of values (quant/quantized_graph.h) at every width.
 struct GroupScales {
-  double magnitude = 0.0;            // largest |x| seen
-  std::array<double, 9> by_bits{};   // [1..8]; [0] unused. Signed groups: [1] is 0
-  double output_scale = 0.0;         // at 16 bits: 1.5 * magnitude / 32767
+  double magnitude = 0.0;           // largest |x| seen
+  std::array<double, 9> by_bits{};  // [1..8]; [0] unused. Signed groups: [1] is 0
+  double output_scale = 0.0;        // at 16 bits: 1.5 * magnitude / 32767
 };
 
 // What Quantize needs to know of the data. Immutable; a blob of its own.

@@ -19,7 +19,8 @@ IntegerTensor QuantizeInput(const QuantizedModel& model, std::span<const float> 
 
 // The oracle: the integer arithmetic of numerics.md, written for reading. `input` has the input
 // tensor's elements. Pure and thread-safe.
-absl::StatusOr<IntegerTensor> RunInteger(const QuantizedModel& model, std::span<const int32_t> input);
+absl::StatusOr<IntegerTensor> RunInteger(const QuantizedModel& model,
+                                         std::span<const int32_t> input);
 // The same, keeping every tensor (parallel to graph.tensors): for tests and self-checks.
 absl::StatusOr<std::vector<IntegerTensor>> RunIntegerKeepingAll(const QuantizedModel& model,
                                                                 std::span<const int32_t> input);

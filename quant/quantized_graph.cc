@@ -32,14 +32,22 @@ bool OnlyMoves(OpKind op) {
 
 StepKind StepKindOf(OpKind op) {
   switch (op) {
-    case OpKind::kConv: return StepKind::kConv;
-    case OpKind::kAdd: return StepKind::kAdd;
-    case OpKind::kMaxPool: return StepKind::kMaxPool;
-    case OpKind::kAveragePool: return StepKind::kAveragePool;
-    case OpKind::kRelu: return StepKind::kRelu;
-    case OpKind::kConcat: return StepKind::kConcat;
-    case OpKind::kSlice: return StepKind::kSlice;
-    case OpKind::kPad: return StepKind::kPad;
+    case OpKind::kConv:
+      return StepKind::kConv;
+    case OpKind::kAdd:
+      return StepKind::kAdd;
+    case OpKind::kMaxPool:
+      return StepKind::kMaxPool;
+    case OpKind::kAveragePool:
+      return StepKind::kAveragePool;
+    case OpKind::kRelu:
+      return StepKind::kRelu;
+    case OpKind::kConcat:
+      return StepKind::kConcat;
+    case OpKind::kSlice:
+      return StepKind::kSlice;
+    case OpKind::kPad:
+      return StepKind::kPad;
   }
   return StepKind::kConv;
 }
@@ -87,9 +95,8 @@ std::vector<int> NumberGroups(const Graph& graph) {
 bool CanWriteNegative(const Node& node, const ValueGroups& groups) {
   if (node.activation.relu) return false;
   if (node.op == OpKind::kConv) return true;
-  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](int input) {
-    return !groups.non_negative[groups.group_of_value[input]];
-  });
+  return std::any_of(node.inputs.begin(), node.inputs.end(),
+                     [&](int input) { return !groups.non_negative[groups.group_of_value[input]]; });
 }
 
 // Starts with "nothing is negative" and takes back what is not so until nothing changes: what stays
@@ -116,9 +123,7 @@ struct Demand {
   bool needs_eight = false;
 };
 
-int StoredBits(const Demand& demand) {
-  return demand.needs_eight ? 8 : demand.bits.value_or(8);
-}
+int StoredBits(const Demand& demand) { return demand.needs_eight ? 8 : demand.bits.value_or(8); }
 
 // Builds the quantized graph node by node.
 class Lowering {
@@ -171,8 +176,8 @@ class Lowering {
         for (const int input : node.inputs) DemandOf(input).needs_eight = true;
       }
     }
-    output_is_direct_ = output_writer != nullptr && !OnlyMoves(output_writer->op) &&
-                        !is_read[graph_.output];
+    output_is_direct_ =
+        output_writer != nullptr && !OnlyMoves(output_writer->op) && !is_read[graph_.output];
     // The final requantization reads the output like an Add would.
     if (!output_is_direct_) DemandOf(graph_.output).needs_eight = true;
     return absl::OkStatus();
@@ -184,9 +189,9 @@ class Lowering {
     const int value = layer.inputs[0];
     const bool is_signed = !groups_.non_negative[groups_.group_of_value[value]];
     if (is_signed && bits < 2) {
-      return absl::InvalidArgumentError(
-          fmt::format("layer '{}': input '{}' can be negative: {}-bit asked; at least 2 bits needed",
-                      layer.name, graph_.values[value].name, bits));
+      return absl::InvalidArgumentError(fmt::format(
+          "layer '{}': input '{}' can be negative: {}-bit asked; at least 2 bits needed",
+          layer.name, graph_.values[value].name, bits));
     }
     Demand& demand = DemandOf(value);
     if (demand.bits.has_value() && *demand.bits != bits) demand.needs_eight = true;
@@ -243,8 +248,8 @@ class Lowering {
   }
 
   void AddOutput() {
-    lowered_.output = output_is_direct_ ? graph_.output
-                                        : AddRequantize(graph_.output, TensorType{16, true});
+    lowered_.output =
+        output_is_direct_ ? graph_.output : AddRequantize(graph_.output, TensorType{16, true});
   }
 
   const Graph& graph_;
@@ -261,9 +266,9 @@ class Lowering {
 
 int32_t TensorType::lowest() const { return is_signed ? -(int32_t{1} << (bits - 1)) : 0; }
 
-int32_t TensorType::highest() const {
-  return (int32_t{1} << (is_signed ? bits - 1 : bits)) - 1;
-}
+int32_t TensorType::highest() const { return (int32_t{1} << (is_signed ? bits - 1 : bits)) - 1; }
+
+int32_t TensorType::largest_magnitude() const { return std::max(-lowest(), highest()); }
 
 int TensorType::container_bits() const { return bits > 8 ? 16 : ContainerBits(bits); }
 
@@ -279,15 +284,24 @@ int64_t PackedBytes(const Shape& shape, TensorType type) {
 
 std::string_view ToString(StepKind kind) {
   switch (kind) {
-    case StepKind::kConv: return "Conv";
-    case StepKind::kAdd: return "Add";
-    case StepKind::kMaxPool: return "MaxPool";
-    case StepKind::kAveragePool: return "AveragePool";
-    case StepKind::kRelu: return "Relu";
-    case StepKind::kConcat: return "Concat";
-    case StepKind::kSlice: return "Slice";
-    case StepKind::kPad: return "Pad";
-    case StepKind::kRequantize: return "Requantize";
+    case StepKind::kConv:
+      return "Conv";
+    case StepKind::kAdd:
+      return "Add";
+    case StepKind::kMaxPool:
+      return "MaxPool";
+    case StepKind::kAveragePool:
+      return "AveragePool";
+    case StepKind::kRelu:
+      return "Relu";
+    case StepKind::kConcat:
+      return "Concat";
+    case StepKind::kSlice:
+      return "Slice";
+    case StepKind::kPad:
+      return "Pad";
+    case StepKind::kRequantize:
+      return "Requantize";
   }
   return "?";
 }

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "model/graph.h"
 #include "quant/bit_scheme.h"
@@ -16,8 +17,9 @@ struct TensorType {
   int bits = 8;
   bool is_signed = false;
 
-  int32_t lowest() const;   // u: 0; s: -2^(bits-1)
-  int32_t highest() const;  // u: 2^bits-1; s: 2^(bits-1)-1
+  int32_t lowest() const;             // u: 0; s: -2^(bits-1)
+  int32_t highest() const;            // u: 2^bits-1; s: 2^(bits-1)-1
+  int32_t largest_magnitude() const;  // of lowest and highest
   // The container: 1, 2, 4, 8 or 16 bits.
   int container_bits() const;
   // "u4", "s8", "s16".
@@ -38,9 +40,16 @@ struct QuantizedTensor {
 };
 
 enum class StepKind {
-  kConv, kAdd, kMaxPool, kAveragePool, kRelu, kConcat, kSlice, kPad,
-  kRequantize,  // one stored tensor read at a narrower width, or the 16-bit output of a network that
-                // does not end with arithmetic
+  kConv,
+  kAdd,
+  kMaxPool,
+  kAveragePool,
+  kRelu,
+  kConcat,
+  kSlice,
+  kPad,
+  kRequantize,  // one stored tensor read at a narrower width, or the 16-bit output of a network
+                // that does not end with arithmetic
 };
 std::string_view ToString(StepKind kind);
 
@@ -72,6 +81,10 @@ struct QuantizedGraph {
   int output = 0;
 };
 
+// Checks all that QuantizedGraph promises: indices, single assignment, shapes that follow from the
+// attributes, types that go together, at most 2^28 elements in all tensors.
+absl::Status Validate(const QuantizedGraph& graph);
+
 // Applies "Which tensor has which width" of the numerics to a graph and a scheme.
 //
 // Values that only move (max-pool, ReLU that is not fused, slice, pad, concat: inputs and output)
@@ -83,7 +96,8 @@ struct QuantizedGraph {
 // The network's output is s16: written so by a Conv, Add or average pool that nobody else reads,
 // otherwise stored as usual (at 8 bits) and requantized by a last step.
 //
-// Tensor i is the graph's value i; the tensors that kRequantize steps write follow. `input_non_negative`: no prepared input value is below 0.
+// Tensor i is the graph's value i; the tensors that kRequantize steps write follow.
+// `input_non_negative`: no prepared input value is below 0.
 //
 // Pure; InvalidArgument if the scheme has another number of layers or a width outside 1-8.
 absl::StatusOr<QuantizedGraph> LowerGraph(const Graph& graph, bool input_non_negative,

@@ -16,7 +16,8 @@ namespace mico {
 
 // The integers of one step. Which fields are used depends on its kind.
 struct StepNumbers {
-  // kConv: [out][kernel_h][kernel_w][in / groups], in the range of the weight width (1 bit: -1, +1).
+  // kConv: [out][kernel_h][kernel_w][in / groups], in the range of the weight width (1 bit: -1,
+  // +1).
   std::vector<int8_t> weights;
   // Requantization: kConv one per output channel; kRequantize one; kAveragePool one per distinct
   // divisor (see `divisors`). `bias` already contains the rounding term (quant/requantize.h).
@@ -50,8 +51,8 @@ struct QuantizedModel {
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
                                         const BitScheme& scheme);
 
-// The largest |accumulator| that kConv step `step` could reach, bias and rounding term included, and
-// the same without them (what a convolution alone reaches): numerics.md, "Overflow".
+// The largest |accumulator| that kConv step `step` could reach, bias and rounding term included,
+// and the same without them (what a convolution alone reaches): numerics.md, "Overflow".
 struct AccumulatorBound {
   int64_t products = 0;
   int64_t total = 0;

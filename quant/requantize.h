@@ -16,8 +16,8 @@ struct FixedPointScale {
 // The nearest FixedPointScale. OutOfRange if `factor` is not in [2^-31, 2^29) or not finite.
 absl::StatusOr<FixedPointScale> ToFixedPoint(double factor);
 
-// The rounding term r that is added to the bias when shift >= 0: round(2^(31 + shift) / multiplier),
-// halves up; 0 when shift < 0.
+// The rounding term r that is added to the bias when shift >= 0: round(2^(31 + shift) /
+// multiplier), halves up; 0 when shift < 0.
 int32_t RoundingTerm(FixedPointScale scale);
 
 // The requantization of docs/formats/requantization.md, before clamping. `accumulator` already

@@ -1,0 +1,269 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/status/status.h"
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "quant/quantized_model.h"
+#include "quant/weight_grid.h"
+#include "quant/window.h"
+
+namespace mico {
+namespace {
+
+constexpr int64_t kAccumulatorLimit = std::numeric_limits<int32_t>::max();
+// Wider than floats reach; products and quotients of a few such scales are ordinary doubles.
+constexpr double kLeastScale = 1e-60, kMostScale = 1e60;
+
+// The nearest factor that has a representation. Above 2^29 every accumulator but 0 is clamped by
+// either; below 2^-31 (a pool's or a reader's; layers keep away from it) every result is 0 or 1.
+FixedPointScale NearestFixedPoint(double factor) {
+  constexpr double kHighest = 0x1.fffffffcp28;  // (2^31 - 1) * 2^-2
+  return *ToFixedPoint(std::clamp(factor, 0x1p-31, kHighest));
+}
+
+// The range of a result: its type's, cut by the activation.
+void SetClamp(const FusedActivation& activation, const TensorType& type, double scale,
+              StepNumbers& numbers) {
+  numbers.lowest = activation.relu ? 0 : type.lowest();
+  numbers.highest = type.highest();
+  if (activation.upper.has_value()) {
+    const double upper = std::floor(static_cast<double>(*activation.upper) / scale + 0.5);
+    numbers.highest = static_cast<int32_t>(std::min<double>(numbers.highest, upper));
+  }
+}
+
+// One output channel of a layer as floats, and where its integers live.
+struct Channel {
+  std::span<const float> weights;  // [in / groups][kernel_h][kernel_w]
+  double bias = 0.0;
+  int weight_bits = 8;
+  double input_scale = 1.0, output_scale = 1.0;
+  double largest_input = 0.0;
+};
+
+struct ChannelIntegers {
+  std::vector<int8_t> weights;  // in the floats' order
+  FixedPointScale scale;
+  double products = 0.0;  // largest sum of |weight * input|
+  double bias = 0.0;      // without the rounding term; may be outside int32
+  double total() const { return products + std::abs(bias) + RoundingTerm(scale); }
+};
+
+ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
+  ChannelIntegers integers;
+  integers.weights.reserve(channel.weights.size());
+  int64_t sum = 0;
+  for (const float weight : channel.weights) {
+    const int8_t integer = QuantizeWeight(weight, weight_scale, channel.weight_bits);
+    integers.weights.push_back(integer);
+    sum += std::abs(integer);
+  }
+  const double real = weight_scale * channel.input_scale;
+  integers.products = static_cast<double>(sum) * channel.largest_input;
+  integers.bias = std::floor(channel.bias / real + 0.5);
+  integers.scale = NearestFixedPoint(real / channel.output_scale);
+  return integers;
+}
+
+// Weights that are zero or tiny against the bias get a larger scale until bias and factor have
+// room; weights that are too large by themselves stay so, and the caller refuses them.
+ChannelIntegers QuantizeChannel(const Channel& channel) {
+  const double least = 0x1p-30 * channel.output_scale / channel.input_scale;
+  double scale = std::max(ChooseWeightScale(channel.weights, channel.weight_bits), least);
+  ChannelIntegers integers = QuantizeAt(channel, scale);
+  if (integers.products > kAccumulatorLimit) return integers;
+  while (integers.total() > kAccumulatorLimit) {
+    scale *= 2;
+    integers = QuantizeAt(channel, scale);
+  }
+  return integers;
+}
+
+class Quantizer {
+ public:
+  Quantizer(const ModelPackage& package, const Calibration& calibration, QuantizedGraph graph)
+      : package_(package), calibration_(calibration) {
+    model_.graph = std::move(graph);
+  }
+
+  absl::StatusOr<QuantizedModel> Run() {
+    MICO_RETURN_IF_ERROR(SetScales());
+    for (const Step& step : model_.graph.steps) {
+      MICO_ASSIGN_OR_RETURN(StepNumbers numbers, NumbersOf(step));
+      model_.numbers.push_back(std::move(numbers));
+    }
+    return std::move(model_);
+  }
+
+ private:
+  const QuantizedTensor& Tensor(int index) const { return model_.graph.tensors[index]; }
+
+  absl::Status SetScales() {
+    const ValueGroups groups = GroupValues(package_.graph, calibration_.input_non_negative);
+    if (calibration_.groups.size() != groups.producers.size()) {
+      return absl::InvalidArgumentError(
+          fmt::format("calibration has {} groups; network '{}' has {}", calibration_.groups.size(),
+                      package_.graph.name, groups.producers.size()));
+    }
+    model_.scales.assign(model_.graph.tensors.size(), 0.0);
+    for (size_t value = 0; value < package_.graph.values.size(); ++value) {
+      MICO_RETURN_IF_ERROR(SetScale(static_cast<int>(value), groups.group_of_value[value]));
+    }
+    for (const Step& step : model_.graph.steps) {
+      if (step.kind != StepKind::kRequantize) continue;
+      MICO_RETURN_IF_ERROR(SetScale(step.output, groups.group_of_value[step.inputs[0]]));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SetScale(int tensor, int group) {
+    const TensorType type = Tensor(tensor).type;
+    const GroupScales& scales = calibration_.groups[group];
+    const double scale = type.bits == 16 ? scales.output_scale : scales.by_bits[type.bits];
+    if (!(scale >= kLeastScale && scale <= kMostScale)) {
+      return absl::InvalidArgumentError(
+          fmt::format("calibration: group {} (tensor '{}'): scale {} for {}; needed {} to {}",
+                      group, Tensor(tensor).name, scale, type.ToString(), kLeastScale, kMostScale));
+    }
+    model_.scales[tensor] = scale;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<StepNumbers> NumbersOf(const Step& step) const {
+    switch (step.kind) {
+      case StepKind::kConv:
+        return ConvNumbers(step);
+      case StepKind::kAdd:
+        return AddNumbers(step);
+      case StepKind::kAveragePool:
+        return AveragePoolNumbers(step);
+      case StepKind::kRequantize:
+        return RequantizeNumbers(step);
+      case StepKind::kRelu: {
+        StepNumbers numbers;
+        SetClamp(step.activation, Tensor(step.output).type, model_.scales[step.output], numbers);
+        return numbers;
+      }
+      case StepKind::kMaxPool:
+      case StepKind::kConcat:
+      case StepKind::kSlice:
+      case StepKind::kPad:
+        return StepNumbers{};
+    }
+    return absl::InternalError(fmt::format("step '{}' has no kind", step.name));
+  }
+
+  absl::StatusOr<StepNumbers> ConvNumbers(const Step& step) const {
+    const LayerWeights& layer = package_.weights.layers[step.layer];
+    const ConvAttributes& conv = step.conv();
+    const size_t per_channel = layer.weights.size() / conv.out_channels;
+    StepNumbers numbers;
+    numbers.weights.reserve(layer.weights.size());
+    SetClamp(step.activation, Tensor(step.output).type, model_.scales[step.output], numbers);
+    for (int64_t out = 0; out < conv.out_channels; ++out) {
+      const Channel channel{
+          .weights = std::span(layer.weights).subspan(out * per_channel, per_channel),
+          .bias = layer.bias[out],
+          .weight_bits = step.weight_bits,
+          .input_scale = model_.scales[step.inputs[0]],
+          .output_scale = model_.scales[step.output],
+          .largest_input = static_cast<double>(Tensor(step.inputs[0]).type.largest_magnitude())};
+      const ChannelIntegers integers = QuantizeChannel(channel);
+      if (integers.total() > kAccumulatorLimit) {
+        return absl::ResourceExhaustedError(fmt::format(
+            "layer '{}': output channel {}: the accumulator can reach {:.0f}; the limit "
+            "is {}",
+            step.name, out, integers.total(), kAccumulatorLimit));
+      }
+      AppendChannel(conv, integers, numbers);
+    }
+    return numbers;
+  }
+
+  // From the floats' order [in / groups][kernel] to the integers' [kernel][in / groups].
+  static void AppendChannel(const ConvAttributes& conv, const ChannelIntegers& integers,
+                            StepNumbers& numbers) {
+    const size_t kernel = conv.kernel_height * conv.kernel_width;
+    const size_t in_channels = integers.weights.size() / kernel;
+    for (size_t tap = 0; tap < kernel; ++tap) {
+      for (size_t in = 0; in < in_channels; ++in) {
+        numbers.weights.push_back(integers.weights[in * kernel + tap]);
+      }
+    }
+    numbers.scales.push_back(integers.scale);
+    numbers.bias.push_back(static_cast<int32_t>(integers.bias) + RoundingTerm(integers.scale));
+  }
+
+  absl::StatusOr<StepNumbers> AddNumbers(const Step& step) const {
+    StepNumbers numbers;
+    SetClamp(step.activation, Tensor(step.output).type, model_.scales[step.output], numbers);
+    const int a = step.inputs[0], b = step.inputs[1];
+    const double factor_a = model_.scales[a] / model_.scales[step.output];
+    const double factor_b = model_.scales[b] / model_.scales[step.output];
+    const double a_largest = Tensor(a).type.largest_magnitude();
+    const double b_largest = Tensor(b).type.largest_magnitude();
+    for (int shift = 30; shift >= 1; --shift) {
+      const double unit = std::ldexp(1.0, shift);
+      const double multiplier_a = std::floor(factor_a * unit + 0.5);
+      const double multiplier_b = std::floor(factor_b * unit + 0.5);
+      const double reach = a_largest * multiplier_a + b_largest * multiplier_b + unit / 2;
+      if (reach > kAccumulatorLimit) continue;
+      numbers.multiplier_a = static_cast<int32_t>(multiplier_a);
+      numbers.multiplier_b = static_cast<int32_t>(multiplier_b);
+      numbers.shift = shift;
+      return numbers;
+    }
+    return absl::ResourceExhaustedError(fmt::format(
+        "Add '{}': inputs are {} and {} times as coarse as its output; the sum does not "
+        "fit 32 bits",
+        step.name, factor_a, factor_b));
+  }
+
+  absl::StatusOr<StepNumbers> AveragePoolNumbers(const Step& step) const {
+    StepNumbers numbers;
+    const QuantizedTensor& input = Tensor(step.inputs[0]);
+    const QuantizedTensor& output = Tensor(step.output);
+    SetClamp({}, output.type, 1.0, numbers);
+    const double factor = model_.scales[step.inputs[0]] / model_.scales[step.output];
+    for (const int64_t divisor : PoolDivisors(step.pool(), input.shape, output.shape)) {
+      const double elements = static_cast<double>(divisor);
+      const FixedPointScale scale = NearestFixedPoint(factor / elements);
+      const double reach = input.type.largest_magnitude() * elements + RoundingTerm(scale);
+      if (reach > kAccumulatorLimit) {
+        return absl::ResourceExhaustedError(fmt::format(
+            "AveragePool '{}': the sum of {} elements can reach {:.0f}; the limit is {}", step.name,
+            divisor, reach, kAccumulatorLimit));
+      }
+      numbers.divisors.push_back(static_cast<int32_t>(divisor));
+      numbers.scales.push_back(scale);
+      numbers.bias.push_back(RoundingTerm(scale));
+    }
+    return numbers;
+  }
+
+  StepNumbers RequantizeNumbers(const Step& step) const {
+    StepNumbers numbers;
+    SetClamp({}, Tensor(step.output).type, 1.0, numbers);
+    const double factor = model_.scales[step.inputs[0]] / model_.scales[step.output];
+    numbers.scales = {NearestFixedPoint(factor)};
+    numbers.bias = {RoundingTerm(numbers.scales[0])};
+    return numbers;
+  }
+
+  const ModelPackage& package_;
+  const Calibration& calibration_;
+  QuantizedModel model_;
+};
+
+}  // namespace
+
+absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
+                                        const BitScheme& scheme) {
+  MICO_ASSIGN_OR_RETURN(QuantizedGraph graph,
+                        LowerGraph(package.graph, calibration.input_non_negative, scheme));
+  return Quantizer(package, calibration, std::move(graph)).Run();
+}
+
+}  // namespace mico
