@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "quant/accuracy.h"
 #include "quant/quantized_model.h"
 #include "target/latency_model.h"
 #include "target/target.h"
@@ -23,10 +24,6 @@ struct GeneratedFile {
 struct SelfTestCase {
   std::vector<int32_t> input;   // integers, NHWC
   std::vector<int32_t> logits;  // integers
-};
-
-struct Accuracy {
-  int64_t correct = 0, total = 0;
 };
 
 // What the artifact says about itself; everything that is not in the model.

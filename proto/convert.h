@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "grpcpp/support/status.h"
+#include "proto/exploration.pb.h"
+#include "proto/messages.h"
+#include "proto/types.pb.h"
+#include "proto/worker.pb.h"
+#include "search/trial.h"
+
+namespace mico {
+
+// The only conversions between messages and domain types. FromProto believes nothing: widths are
+// 1-8, digests 64 hexadecimal digits, lists and texts bounded, counts not negative; InvalidArgument
+// names the field, what was found and what was needed.
+
+v1::BitScheme ToProto(const BitScheme& scheme);
+absl::StatusOr<BitScheme> FromProto(const v1::BitScheme& message);
+
+v1::Cost ToProto(const Cost& cost);
+absl::StatusOr<Cost> FromProto(const v1::Cost& message);
+
+v1::Accuracy ToProto(const Accuracy& accuracy);
+absl::StatusOr<Accuracy> FromProto(const v1::Accuracy& message);
+
+v1::Target ToProto(const Target& target);
+absl::StatusOr<Target> FromProto(const v1::Target& message);
+
+v1::Split ToProto(Split split);
+absl::StatusOr<Split> FromProto(v1::Split split);
+
+v1::TaskOrder ToProto(const TaskOrder& order);
+absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message);
+
+v1::TaskResult ToProto(const TaskResult& result);
+absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message);
+
+v1::SynchronizeRequest ToProto(const WorkerReport& report);
+absl::StatusOr<WorkerReport> FromProto(const v1::SynchronizeRequest& message);
+
+v1::SynchronizeResponse ToProto(const WorkerOrder& order);
+absl::StatusOr<WorkerOrder> FromProto(const v1::SynchronizeResponse& message);
+
+v1::JobSpec ToProto(const JobSpec& spec);
+// Empty strategy, 0 trials and 0 calibration samples become the defaults of JobSpec.
+absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message);
+
+// All but `test` and `within_limits`, which a Trial does not know.
+v1::Trial ToProto(const Trial& trial);
+
+// Equal objects give equal bytes: what a task or a job is stored as.
+std::string SerializeDeterministically(const google::protobuf::MessageLite& message);
+
+// Codes are the same numbers on both sides.
+grpc::Status ToGrpc(const absl::Status& status);
+absl::Status FromGrpc(const grpc::Status& status);
+
+}  // namespace mico

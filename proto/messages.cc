@@ -1,0 +1,10 @@
+#include "proto/messages.h"
+
+namespace mico {
+
+std::string_view KindOf(const Task& task) {
+  constexpr std::string_view kNames[] = {"calibrate", "profile", "evaluate", "artifact"};
+  return kNames[task.index()];
+}
+
+}  // namespace mico

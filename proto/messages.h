@@ -1,0 +1,149 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/digest.h"
+#include "data/dataset.h"
+#include "quant/accuracy.h"
+#include "quant/bit_scheme.h"
+#include "target/cost.h"
+#include "target/target.h"
+
+namespace mico {
+
+// What the wire says, in the words of our domain; convert.h goes between them and the messages of
+// the same names in mico::v1, whose comments are the protocol.
+
+struct CalibrateTask {
+  Digest model;    // blob: ModelPackage
+  Digest dataset;  // blob: .npz
+  int64_t train_samples = 0;
+  uint64_t seed = 0;
+  friend bool operator==(const CalibrateTask&, const CalibrateTask&) = default;
+};
+struct CalibrateResult {
+  Digest calibration;
+  bool input_non_negative = false;
+  Accuracy float_val, float_test;
+};
+
+struct ProfileTask {
+  std::string target_name;
+  std::string profile_key;
+  std::vector<std::string> signatures;
+  friend bool operator==(const ProfileTask&, const ProfileTask&) = default;
+};
+struct ProfileResult {
+  Digest latency_table;
+};
+
+struct EvaluateTask {
+  Digest model, dataset, calibration;
+  Split split = Split::kVal;
+  int64_t samples = 0;  // the first so many; 0: all
+  std::vector<BitScheme> schemes;
+  bool upload_models = false;
+  friend bool operator==(const EvaluateTask&, const EvaluateTask&) = default;
+};
+struct SchemeResult {
+  std::string error;  // set when this scheme cannot be evaluated
+  Accuracy accuracy;
+  double kl = 0.0;
+  Digest quantized;
+  std::chrono::milliseconds evaluation{0};
+};
+struct EvaluateResult {
+  std::vector<SchemeResult> schemes;  // parallel to the task's
+};
+
+struct ArtifactTask {
+  Digest quantized, model, dataset;
+  std::string target_name;
+  BitScheme scheme;
+  Accuracy val, test;  // total 0: not known
+  Cost predicted;
+  friend bool operator==(const ArtifactTask&, const ArtifactTask&) = default;
+};
+struct ArtifactResult {
+  Digest artifact;
+  bool self_test_host = false, self_test_board = false;
+  int64_t measured_count = 0;
+  int64_t measured_flash_bytes = 0, measured_ram_bytes = 0;
+};
+
+using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask>;
+// "calibrate" | "profile" | "evaluate" | "artifact"
+std::string_view KindOf(const Task& task);
+
+// What became of a task: an error, or the result of the task's kind.
+struct TaskResult {
+  absl::Status status;
+  std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult>
+      result;
+};
+
+struct TaskOrder {
+  std::string lease_id;
+  std::string task_id;
+  int attempt = 1;
+  Task task;
+};
+
+struct Idle {};
+struct Running {
+  std::string lease_id;
+  double progress = 0.0;
+};
+struct Finished {
+  std::string lease_id;
+  TaskResult result;
+};
+
+// One call of WorkerService.Synchronize, and its answer.
+struct WorkerReport {
+  std::string worker_id, worker_name, version;
+  std::vector<Target> targets;
+  bool evaluates = false;
+  std::variant<Idle, Running, Finished> state;
+  bool leaving = false;
+};
+struct WorkerOrder {
+  bool lease_lost = false;
+  std::optional<TaskOrder> order;
+  std::chrono::milliseconds next_call{1000};
+};
+
+// A limit as asked for.
+struct RequestedLimit {
+  enum class Kind { kAbsolute, kRelative, kSeconds };
+  Kind kind = Kind::kAbsolute;
+  double value = 0.0;
+  friend bool operator==(const RequestedLimit&, const RequestedLimit&) = default;
+};
+struct RequestedLimits {
+  std::optional<RequestedLimit> max_latency, max_ram, max_flash, min_accuracy;
+  friend bool operator==(const RequestedLimits&, const RequestedLimits&) = default;
+};
+
+struct JobSpec {
+  std::string model_name;
+  Digest model;  // blob: ONNX
+  std::string dataset_name;
+  Digest dataset;  // blob: .npz
+  std::string target;
+  RequestedLimits limits;
+  std::string strategy = "sensitivity";
+  int64_t trials = 64;
+  uint64_t seed = 0;
+  int64_t calibration_samples = 256;
+  friend bool operator==(const JobSpec&, const JobSpec&) = default;
+};
+
+}  // namespace mico
