@@ -1,0 +1,70 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/digest.h"
+#include "data/dataset.h"
+#include "model/model_package.h"
+#include "quant/accuracy.h"
+#include "quant/bit_scheme.h"
+#include "quant/calibration.h"
+#include "quant/quantized_model.h"
+
+namespace mico {
+
+struct CalibrationOutcome {
+  Calibration calibration;
+  // What the float network scores.
+  Accuracy float_val, float_test;
+};
+
+// What one scheme is worth on one split.
+struct SchemeOutcome {
+  // Why this scheme could not be quantized or run; the other fields mean something only if OK.
+  absl::Status status;
+  Accuracy accuracy;
+  // Mean over the samples of KL(softmax(float logits) || softmax(dequantized logits)), in nats.
+  double kl = 0.0;
+  QuantizedModel model;
+  Digest model_digest;
+  std::chrono::milliseconds duration{0};
+};
+
+// Told the share of the work that is done, in [0, 1]; false: stop, the result is no longer wanted.
+// Called on the thread that asked, several times a second.
+using KeepGoing = std::function<bool(double progress)>;
+
+// The samples that stand for a split when only some are wanted: `samples` different indices below
+// `count`, ascending, the same for the same seed; fewer are a subset of more. 0, or `count` and
+// more: all.
+std::vector<int64_t> ChooseSamples(int64_t count, int64_t samples, uint64_t seed);
+
+// Measures accuracy. One call at a time; every call uses all the threads the evaluator was given.
+// Errors concern the whole call: InvalidArgument if model and data do not fit together, Cancelled if
+// keep_going said so.
+class Evaluator {
+ public:
+  virtual ~Evaluator() = default;
+
+  // Ranges of every tensor over `train_samples` (0: all) of the train split, chosen by `seed`, and
+  // the accuracy of the float network on val and test.
+  virtual absl::StatusOr<CalibrationOutcome> Calibrate(const ModelPackage& package,
+                                                       const Dataset& dataset,
+                                                       int64_t train_samples, uint64_t seed,
+                                                       const KeepGoing& keep_going) = 0;
+
+  // Quantizes and runs every scheme on `samples` (0: all) of `split`, in the integers of the
+  // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less.
+  virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(
+      const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
+      Split split, int64_t samples, std::span<const BitScheme> schemes,
+      const KeepGoing& keep_going) = 0;
+};
+
+}  // namespace mico
