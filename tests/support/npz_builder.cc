@@ -29,6 +29,7 @@ std::string ZipBytes(const std::vector<std::pair<std::string, std::string>>& ent
   std::string bytes;
   archive* zip = archive_write_new();
   archive_write_set_format_zip(zip);
+  archive_write_set_bytes_in_last_block(zip, 1);  // no padding after the end
   archive_write_open(zip, &bytes, nullptr, &AppendTo, nullptr);
   for (const auto& [name, content] : entries) {
     archive_entry* entry = archive_entry_new();
