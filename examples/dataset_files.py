@@ -18,7 +18,7 @@ def read_idx(path):
     content = gzip.decompress(pathlib.Path(path).read_bytes())
     zero, type_code, rank = struct.unpack_from(">HBB", content)
     if zero != 0 or type_code != 0x08:
-        raise SystemExit(f"{path}: starts with {content[:4].hex()}; an IDX file of uint8 starts with 000008")
+        raise SystemExit(f"{path}: starts with {content[:4].hex()}; uint8 IDX starts with 000008")
     shape = struct.unpack_from(f">{rank}I", content, 4)
     body = content[4 + 4 * rank :]
     if len(body) != math.prod(shape):
@@ -26,11 +26,13 @@ def read_idx(path):
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def read_idx_pair(images_path, labels_path):
-    """Images as uint8 [N, 1, H, W] and their labels, equally many."""
+def read_idx_pair(prefix):
+    """Images as uint8 [N, 1, H, W] and as many labels, of the two files that `prefix` begins."""
+    images_path = f"{prefix}-images-idx3-ubyte.gz"
+    labels_path = f"{prefix}-labels-idx1-ubyte.gz"
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3 or labels.shape != images.shape[:1]:
-        raise SystemExit(f"{images_path}: shape {images.shape} does not go with labels {labels.shape}")
+        raise SystemExit(f"{images_path}: {images.shape} does not go with labels {labels.shape}")
     return images[:, np.newaxis], labels
 
 
@@ -42,14 +44,15 @@ def take(count, images, labels, what):
 
 
 def write_dataset(output, splits, scale, mean, std):
-    """Writes `splits`, a dictionary of train, val and test to (images, labels), and says what it wrote."""
+    """Writes `splits`, train, val and test with their (images, labels), and says what it wrote."""
     arrays = {}
     for name in ("train", "val", "test"):
         images, labels = splits[name]
         arrays[f"x_{name}"] = np.ascontiguousarray(images)
         arrays[f"y_{name}"] = np.ascontiguousarray(labels)
         per_class = np.bincount(labels)
-        print(f"{name:5} {images.dtype} {images.shape}, {per_class.min()} to {per_class.max()} of each class")
+        balance = f"{per_class.min()} to {per_class.max()} of each class"
+        print(f"{name:5} {images.dtype} {images.shape}, {balance}")
     preparation = {"scale": scale, "mean": mean, "std": std}
     arrays.update({name: np.asarray(value, np.float64) for name, value in preparation.items()})
     output = pathlib.Path(output)

@@ -3,9 +3,9 @@
 
     /usr/bin/python3 examples/fashion-mnist/train.py --data ../shared/data/fashion-mnist
 
-One thread and a fixed seed: the same machine gives the same file. Every training image is used and
-no test image is looked at before the last epoch is over; the accuracies printed at the end are of the
-val and test images that make_dataset.py keeps.
+One thread and a fixed seed: the same machine gives the same file. Every training image is used, and
+no test image is looked at before the last epoch is over. The accuracies printed at the end are of
+the val and test images that make_dataset.py keeps, and of all images that it chooses them from.
 """
 
 import argparse
@@ -50,7 +50,11 @@ class FashionNet(nn.Module):
         self.stem = conv_bn(1, 16, 3)
         self.down = conv_bn(16, 32, 3, stride=2)
         self.blocks = nn.Sequential(
-            Separable(32, 32), Separable(32, 32), Separable(32, 96, stride=2), Separable(96, 96), Separable(96, 96)
+            Separable(32, 32),
+            Separable(32, 32),
+            Separable(32, 96, stride=2),
+            Separable(96, 96),
+            Separable(96, 96),
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(96, 10)
@@ -90,15 +94,16 @@ def augmented(images, random):
 
 
 def as_input(images):
-    """Stored uint8 to what the network sees: x / 255, as scale, mean and std of the data set say."""
-    return torch.from_numpy(images).float().div_(255).contiguous(memory_format=torch.channels_last)
+    """Stored uint8 to what the network sees: x / 255, as the data set's scale, mean and std say."""
+    return torch.tensor(images).float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
 def accuracy(model, images, labels):
     model.eval()
     with torch.no_grad():
-        batches = [model(as_input(images[i : i + 500])).argmax(1) for i in range(0, len(images), 500)]
-    return float(np.mean(torch.cat(batches).numpy() == labels))
+        starts = range(0, len(images), 500)
+        classes = [model(as_input(images[i : i + 500])).argmax(1) for i in starts]
+    return float(np.mean(torch.cat(classes).numpy() == labels))
 
 
 def train_one_epoch(model, optimizer, schedule, images, labels, batch, random):
@@ -119,13 +124,27 @@ def train_one_epoch(model, optimizer, schedule, images, labels, batch, random):
 
 def train(model, images, labels, options):
     random = np.random.default_rng(options.seed)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.2, momentum=0.9, nesterov=True, weight_decay=5e-4
+    )
     steps = options.epochs * (len(images) // options.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.2, total_steps=steps, pct_start=0.25)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.2, total_steps=steps, pct_start=0.25
+    )
     for epoch in range(options.epochs):
         began = time.monotonic()
         loss = train_one_epoch(model, optimizer, schedule, images, labels, options.batch, random)
-        print(f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, {time.monotonic() - began:.0f} s", flush=True)
+        took = time.monotonic() - began
+        print(f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, {took:.0f} s", flush=True)
+
+
+def report(model, folder):
+    """Prints the accuracy on images that training did not see."""
+    splits = make_dataset.choose_splits(folder)
+    held_out = {"val": splits["val"], "test": splits["test"]}
+    held_out["the whole test file"] = make_dataset.read_held_out(folder)
+    for name, (images, labels) in held_out.items():
+        print(f"accuracy on {name}: {accuracy(model, images, labels):.2%} of {len(labels)} images")
 
 
 def export(model, path):
@@ -146,11 +165,12 @@ def export(model, path):
 
 def parse_options():
     parser = argparse.ArgumentParser(description="Trains the Fashion-MNIST example.")
-    parser.add_argument("--data", type=pathlib.Path, default="../shared/data/fashion-mnist", help="IDX files")
-    parser.add_argument("--output", type=pathlib.Path, default=HERE / "fashion_mnist.onnx")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--seed", type=int, default=1)
+    add = parser.add_argument
+    add("--data", type=pathlib.Path, default="../shared/data/fashion-mnist", help="IDX files")
+    add("--output", type=pathlib.Path, default=HERE / "fashion_mnist.onnx")
+    add("--epochs", type=int, default=12)
+    add("--batch", type=int, default=128)
+    add("--seed", type=int, default=1)
     return parser.parse_args()
 
 
@@ -163,11 +183,7 @@ def main():
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{parameters} parameters, {count_macs(model)} MACs", flush=True)
     train(model, *make_dataset.read_train(options.data), options)
-    splits = make_dataset.choose_splits(options.data)
-    for name in ("val", "test"):
-        print(f"{name} accuracy: {accuracy(model, *splits[name]):.2%} of {len(splits[name][1])} images")
-    everything = make_dataset.read_held_out(options.data)
-    print(f"accuracy on all held-out images: {accuracy(model, *everything):.2%} of {len(everything[1])}")
+    report(model, options.data)
     export(model, options.output)
 
 
