@@ -1,5 +1,8 @@
 # mico_room(name SOURCES a.cc ... DEPENDS other libraries [PRIVATE_DEPENDS ...])
 # One room is one library, mico::<name>, with its sources listed by hand.
+# The one place of the version: mico --version, artifacts, workers.
+add_compile_definitions(MICO_VERSION="${PROJECT_VERSION}")
+
 function(mico_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   add_library(mico_${name} STATIC ${ROOM_SOURCES})

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <filesystem>
+
+#include "absl/status/status.h"
+#include "client/options.h"
+
+namespace mico {
+
+// Fills the fields that `options` leaves open from a YAML job file: the same names as the flags.
+// Relative paths in it are relative to the file. Unknown keys are refused by name.
+absl::Status MergeJobFile(const std::filesystem::path& path, SubmitOptions& options);
+
+}  // namespace mico

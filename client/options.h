@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace mico {
+
+enum class OutputFormat { kTable, kJson, kCsv };
+
+// What every verb is told.
+struct GlobalOptions {
+  std::string server = "localhost:50051";
+  OutputFormat output = OutputFormat::kTable;
+  // Standard output is a terminal: progress may redraw itself. In a pipe: plain lines.
+  bool terminal = false;
+};
+
+// The fields of a submit as people write them, from flags or from a job file; absent ones take the
+// server's defaults.
+struct SubmitOptions {
+  std::optional<std::string> model, data, target, strategy;
+  std::optional<std::string> max_latency, max_ram, max_flash, min_accuracy;
+  std::optional<int64_t> trials, calibration_samples;
+  std::optional<uint64_t> seed;
+  std::string file;  // a job file; flags override it
+  bool dry_run = false;
+  bool watch = false;
+};
+
+struct FetchOptions {
+  std::string job;
+  std::optional<int64_t> trial;  // absent: the best
+  std::string folder;
+};
+
+}  // namespace mico

@@ -1,0 +1,124 @@
+#include "client/units.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "base/status_macros.h"
+#include "fmt/format.h"
+
+namespace mico {
+namespace {
+
+struct Quantity {
+  double number = 0.0;
+  std::string_view unit;
+};
+
+// A finite positive number, then its unit.
+std::optional<Quantity> SplitQuantity(std::string_view text) {
+  Quantity quantity;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), quantity.number);
+  if (error != std::errc() || !std::isfinite(quantity.number) || quantity.number <= 0.0) {
+    return std::nullopt;
+  }
+  quantity.unit = text.substr(static_cast<size_t>(end - text.data()));
+  return quantity;
+}
+
+absl::Status NotUnderstood(std::string_view option, std::string_view text,
+                           std::string_view understood) {
+  return absl::InvalidArgumentError(
+      fmt::format("{}: '{}'; needed: {}", option, text, understood));
+}
+
+v1::Limit Relative(double share) {
+  v1::Limit limit;
+  limit.set_relative(share);
+  return limit;
+}
+
+v1::Limit Absolute(double value) {
+  v1::Limit limit;
+  limit.set_absolute(value);
+  return limit;
+}
+
+struct Unit {
+  std::string_view name;
+  double factor;
+};
+constexpr std::array<Unit, 3> kTimeUnits{{{"s", 1.0}, {"ms", 1e-3}, {"us", 1e-6}}};
+constexpr std::array<Unit, 7> kByteUnits{{{"", 1.0},
+                                          {"B", 1.0},
+                                          {"KiB", 1024.0},
+                                          {"MiB", 1024.0 * 1024.0},
+                                          {"KB", 1e3},
+                                          {"kB", 1e3},
+                                          {"MB", 1e6}}};
+
+}  // namespace
+
+absl::StatusOr<v1::Limit> ParseLatencyLimit(std::string_view text) {
+  const std::optional<Quantity> quantity = SplitQuantity(text);
+  if (quantity) {
+    if (quantity->unit == "x") return Relative(quantity->number);
+    if (quantity->unit.empty()) return Absolute(quantity->number);
+    for (const Unit& unit : kTimeUnits) {
+      if (quantity->unit != unit.name) continue;
+      v1::Limit limit;
+      limit.set_absolute_seconds(quantity->number * unit.factor);
+      return limit;
+    }
+  }
+  return NotUnderstood("max-latency", text, "like 0.6x, 12ms, 800us, 1.5s or a number of counts");
+}
+
+absl::StatusOr<v1::Limit> ParseBytesLimit(std::string_view option, std::string_view text) {
+  const std::optional<Quantity> quantity = SplitQuantity(text);
+  if (quantity) {
+    if (quantity->unit == "x") return Relative(quantity->number);
+    for (const Unit& unit : kByteUnits) {
+      if (quantity->unit == unit.name) return Absolute(quantity->number * unit.factor);
+    }
+  }
+  return NotUnderstood(option, text, "like 0.6x, 64KiB, 1MiB, 96KB or a number of bytes");
+}
+
+absl::StatusOr<v1::Limit> ParseAccuracyLimit(std::string_view text) {
+  const std::optional<Quantity> quantity = SplitQuantity(text);
+  if (quantity) {
+    if (quantity->unit == "x") return Relative(quantity->number);
+    const double accuracy = quantity->unit == "%" ? quantity->number / 100.0 : quantity->number;
+    const bool unit_known = quantity->unit.empty() || quantity->unit == "%";
+    if (unit_known && accuracy <= 1.0) return Absolute(accuracy);
+  }
+  return NotUnderstood("min-accuracy", text, "like 90%, 0.9 or 0.98x");
+}
+
+std::string FormatBytes(int64_t bytes) {
+  const double value = static_cast<double>(bytes);
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  if (bytes < 1024 * 1024) return fmt::format("{:.1f} KiB", value / 1024.0);
+  return fmt::format("{:.2f} MiB", value / (1024.0 * 1024.0));
+}
+
+std::string FormatCount(int64_t count) {
+  std::string digits = std::to_string(count);
+  for (int position = static_cast<int>(digits.size()) - 3; position > (count < 0 ? 1 : 0);
+       position -= 3) {
+    digits.insert(static_cast<size_t>(position), ",");
+  }
+  return digits;
+}
+
+std::string FormatSeconds(double seconds) {
+  const auto whole = static_cast<int64_t>(std::llround(seconds));
+  if (whole < 60) return fmt::format("{}s", whole);
+  if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
+  return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
+}
+
+}  // namespace mico
