@@ -140,7 +140,9 @@ pid_t Fork(const ChildPlan& plan) {
 class RunningProgram {
  public:
   RunningProgram(pid_t pid, Descriptor output, Descriptor errors, const ProcessOptions& options)
-      : pid_(pid), options_(options), deadline_(std::chrono::steady_clock::now() + options.timeout) {
+      : pid_(pid),
+        options_(options),
+        deadline_(std::chrono::steady_clock::now() + options.timeout) {
     streams_[0].fd = std::move(output);
     streams_[0].text = &result_.output;
     streams_[1].fd = std::move(errors);
@@ -210,8 +212,8 @@ class RunningProgram {
     const ssize_t count = read(stream.fd.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) return;
     if (count <= 0) return stream.fd.Close();
-    const size_t room = options_.most_output_bytes - std::min(options_.most_output_bytes,
-                                                              stream.text->size());
+    const size_t room =
+        options_.most_output_bytes - std::min(options_.most_output_bytes, stream.text->size());
     const size_t kept = std::min(room, static_cast<size_t>(count));
     stream.text->append(buffer.data(), kept);
     if (kept < static_cast<size_t>(count)) result_.truncated = true;

@@ -42,9 +42,9 @@ struct ProcessResult {
 };
 
 // Runs a program and waits for its end. `arguments[0]` is looked up on PATH; no shell is involved.
-// stdin is /dev/null, the environment is PATH, HOME, TMPDIR and LC_ALL=C, no descriptor is inherited,
-// and the program dies with this process. It leads a process group, which is killed as a whole when
-// the program ends, so that nothing it started survives it.
+// stdin is /dev/null, the environment is PATH, HOME, TMPDIR and LC_ALL=C, no descriptor is
+// inherited, and the program dies with this process. It leads a process group, which is killed as a
+// whole when the program ends, so that nothing it started survives it.
 //
 // NotFound: no such program. Cancelled: `cancelled` became true. How the program ended is in the
 // result, not in the status. Safe to call from several threads of a process that runs gRPC.

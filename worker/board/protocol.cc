@@ -17,8 +17,8 @@ constexpr int64_t kMostResults = 1'000'000;
 constexpr size_t kMostLogBytes = 64 * 1024;
 
 std::string Checksum(std::string_view payload) {
-  const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(payload.data()),
-                          static_cast<uInt>(payload.size()));
+  const uLong crc =
+      crc32(0, reinterpret_cast<const Bytef*>(payload.data()), static_cast<uInt>(payload.size()));
   return fmt::format("{:08x}", crc);
 }
 
