@@ -21,6 +21,11 @@ constexpr int64_t kMostImages = 512;
 // Accuracy this far below the uniform 8-bit network's is of no interest: differences down there do
 // not attract evaluations.
 constexpr double kAccuracyRange = 0.20;
+// Members of one round: enough for a few workers, few enough to learn between rounds.
+constexpr size_t kRoundSize = 8;
+// Partial sums kept while merging layers: more than a screen could show, few enough for
+// milliseconds.
+constexpr size_t kMostPartialSums = 4000;
 // What a gap is worth where both neighbours are equally accurate, so that flat parts are looked at
 // in the end too.
 constexpr double kFlatGap = 0.002;
@@ -93,7 +98,7 @@ class AdditiveModel {
       options.push_back(layers.back().options);
     }
     std::vector<BitScheme> schemes;
-    for (const AdditivePoint& point : MergeAdditive(options).points) {
+    for (const AdditivePoint& point : MergeAdditive(options, kMostPartialSums).points) {
       BitScheme scheme = widest_;
       for (size_t layer = 0; layer < layers.size(); ++layer) {
         scheme.mutable_layers()[layer] = layers[layer].bits[point.choice[layer]];
@@ -187,17 +192,33 @@ double AccuracyFloor(const SearchSpace& space, const SearchHistory& history) {
   return 0.0;
 }
 
-void MarkTaken(std::vector<Member>& members, const SearchHistory& history, double floor) {
-  std::map<BitScheme, const Trial*> full;
+using FullTrials = std::map<BitScheme, const Trial*>;
+
+FullTrials TrialsOnAllImages(const SearchHistory& history) {
+  FullTrials full;
   for (const Trial& trial : history.trials) {
     if (!trial.is_probe()) full[trial.scheme] = &trial;
   }
+  return full;
+}
+
+bool Ended(const Trial& trial) {
+  return trial.state == TrialState::kFinished || trial.state == TrialState::kFailed;
+}
+
+void TakeResult(Member& member, const Trial& trial, double floor) {
+  member.taken = true;
+  if (trial.state == TrialState::kFinished) {
+    member.accuracy = std::max(trial.accuracy(), floor);
+  }
+}
+
+// Reference networks that lie on the predicted front are known before the first round.
+void TakeReferences(std::vector<Member>& members, const FullTrials& full, double floor) {
   for (Member& member : members) {
     const auto known = full.find(member.scheme);
-    if (known == full.end()) continue;
-    member.taken = true;
-    if (known->second->state == TrialState::kFinished) {
-      member.accuracy = std::max(known->second->accuracy(), floor);
+    if (known != full.end() && !known->second->label.empty()) {
+      TakeResult(member, *known->second, floor);
     }
   }
 }
@@ -260,25 +281,52 @@ std::optional<size_t> NextMember(const std::vector<Member>& members, double floo
   return best;
 }
 
+// Marks the members of the next round as taken and returns them.
+std::vector<size_t> NextRound(std::vector<Member>& members, double floor) {
+  std::vector<size_t> round;
+  while (round.size() < kRoundSize) {
+    const std::optional<size_t> next = NextMember(members, floor);
+    if (!next) break;
+    members[*next].taken = true;
+    round.push_back(*next);
+  }
+  return round;
+}
+
+// Members are chosen in rounds; what a round contains depends only on the results of the rounds
+// before it. So the trials of a job, and with them its front, do not depend on how many workers
+// there were, in which order they answered, or whether somebody was restarted. Every call replays
+// the rounds from the first.
 void ProposeMembers(const SearchSpace& space, const SearchHistory& history,
                     ProposalBuilder& proposal) {
   std::vector<Member> members = PredictedFront(space, history);
   if (members.empty()) return;
   const double floor = AccuracyFloor(space, history);
-  MarkTaken(members, history, floor);
-  while (!proposal.full() && !proposal.spent()) {
-    const std::optional<size_t> next = NextMember(members, floor);
-    if (!next) return;
-    proposal.Add({members[*next].scheme, 0, ""});
-    members[*next].taken = true;
+  const FullTrials full = TrialsOnAllImages(history);
+  TakeReferences(members, full, floor);
+  while (true) {
+    const std::vector<size_t> round = NextRound(members, floor);
+    bool complete = !round.empty();
+    for (const size_t member : round) {
+      const auto known = full.find(members[member].scheme);
+      if (known == full.end()) proposal.Add({members[member].scheme, 0, ""});
+      if (known == full.end() || !Ended(*known->second)) {
+        complete = false;
+      } else {
+        TakeResult(members[member], *known->second, floor);
+      }
+    }
+    if (!complete) return;
   }
 }
 
-bool AllProbesEnded(const SearchHistory& history, const std::vector<BitScheme>& probes) {
+// Everything that the predicted front is made of is known: reference networks and probes.
+bool PreparationEnded(const SearchHistory& history, const std::vector<BitScheme>& probes) {
   size_t ended = 0;
   for (const Trial& trial : history.trials) {
-    const bool over = trial.state == TrialState::kFinished || trial.state == TrialState::kFailed;
-    if (trial.is_probe() && over) ++ended;
+    if (!trial.is_probe() && trial.label.empty()) continue;
+    if (!Ended(trial)) return false;
+    if (trial.is_probe()) ++ended;
   }
   return ended >= probes.size();
 }
@@ -292,7 +340,9 @@ Proposal SensitivityStrategy::Propose(const SearchSpace& space, const SearchHist
   const std::vector<BitScheme> probes = ProbeSchemes(space);
   const int64_t images = ImagesPerProbe(space, history, probes.size());
   for (const BitScheme& scheme : probes) proposal.Add({scheme, images, ""});
-  if (!proposal.full() && AllProbesEnded(history, probes)) ProposeMembers(space, history, proposal);
+  if (!proposal.full() && PreparationEnded(history, probes)) {
+    ProposeMembers(space, history, proposal);
+  }
 
   Proposal result = proposal.Take();
   if (result.candidates.empty() && !AnythingInFlight(history)) {

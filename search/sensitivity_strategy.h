@@ -21,7 +21,7 @@ namespace mico {
 //    the limits by their true cost are dropped.
 // 4. Members are evaluated on all of val: the middle, the ends, then always the member that halves
 //    the largest rectangle (latency x accuracy) between evaluated neighbours, until the budget is
-//    spent.
+//    spent; in rounds, so that the result does not depend on the order of answers.
 class SensitivityStrategy : public SearchStrategy {
  public:
   Proposal Propose(const SearchSpace& space, const SearchHistory& history, int count,

@@ -18,6 +18,7 @@ struct SearchSpace {
   std::vector<std::vector<int>> weight_bits, input_bits;
   std::vector<bool> input_layers;
   int64_t val_samples = 0;
+  uint64_t seed = 0;  // the job's
   Limits limits;
   // Pure and cheap (well below a millisecond); an error means that this scheme has no kernel.
   std::function<absl::StatusOr<Cost>(const BitScheme&)> cost;

@@ -129,6 +129,29 @@ TEST_P(StrategyTest, SameHistorySameProposal) {
   }
 }
 
+TEST_P(StrategyTest, TrialsDoNotDependOnBatchesOrTheOrderOfAnswers) {
+  Run(4);
+  std::vector<BitScheme> expected;
+  for (const Trial& trial : history_.trials) expected.push_back(trial.scheme);
+  std::sort(expected.begin(), expected.end());
+
+  // Three at a time, and always the last trial in flight answers first.
+  history_.trials.clear();
+  for (int round = 0; round < 2000; ++round) {
+    const Proposal proposal = Propose(3);
+    for (const Candidate& candidate : proposal.candidates) Record(candidate);
+    const auto waiting = std::find_if(history_.trials.rbegin(), history_.trials.rend(), [](auto& t) {
+      return t.state == TrialState::kWaiting;
+    });
+    if (waiting == history_.trials.rend()) break;
+    Finish(*waiting);
+  }
+  std::vector<BitScheme> got;
+  for (const Trial& trial : history_.trials) got.push_back(trial.scheme);
+  std::sort(got.begin(), got.end());
+  EXPECT_EQ(got, expected);
+}
+
 TEST_P(StrategyTest, OnlyReferencesAndProbesMayBreakALimit) {
   space_.limits.max_latency_cycles = 220000;
   Run(4);
