@@ -1,0 +1,272 @@
+// Conv and the pools: operators that slide a window over rows and columns.
+
+#include <algorithm>
+#include <set>
+
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "model/onnx_operators.h"
+
+namespace mico {
+namespace {
+
+using Dims = std::vector<int64_t>;
+
+// One axis of a window.
+struct WindowAxis {
+  int64_t kernel = 1, stride = 1, dilation = 1;
+  int64_t before = 0, after = 0;
+  int64_t reach() const { return dilation * (kernel - 1) + 1; }
+};
+
+struct Window {
+  WindowAxis rows, columns;
+  Padding padding() const {
+    return {.top = rows.before, .left = columns.before, .bottom = rows.after,
+            .right = columns.after};
+  }
+};
+
+absl::StatusOr<Dims> ReadExtents(const OnnxNode& node, std::string_view attribute, Dims otherwise,
+                                 int64_t least) {
+  constexpr int64_t kLimit = int64_t{1} << 31;
+  const Dims extents = node.Ints(attribute, otherwise);
+  if (extents.size() != otherwise.size()) {
+    return Unsupported(fmt::format("{} has {} numbers; only windows over rows and columns are "
+                                   "supported, which need {}",
+                                   attribute, extents.size(), otherwise.size()));
+  }
+  for (const int64_t extent : extents) {
+    // A negative padding crops; the other attributes are malformed when they are that small.
+    if (extent < least && attribute == "pads") return Unsupported("negative pads");
+    if (extent < least || extent >= kLimit) {
+      return Malformed(fmt::format("{} has {}; needs {} to 2^31 - 1", attribute, extent, least));
+    }
+  }
+  return extents;
+}
+
+absl::StatusOr<Window> ReadWindow(const OnnxNode& node, const Dims& kernel) {
+  MICO_ASSIGN_OR_RETURN(const Dims strides, ReadExtents(node, "strides", {1, 1}, 1));
+  MICO_ASSIGN_OR_RETURN(const Dims dilations, ReadExtents(node, "dilations", {1, 1}, 1));
+  MICO_ASSIGN_OR_RETURN(const Dims pads, ReadExtents(node, "pads", {0, 0, 0, 0}, 0));
+  return Window{.rows = {kernel[0], strides[0], dilations[0], pads[0], pads[2]},
+                .columns = {kernel[1], strides[1], dilations[1], pads[1], pads[3]}};
+}
+
+absl::Status CheckAutoPad(const OnnxNode& node) {
+  const std::string mode = node.Text("auto_pad", "NOTSET");
+  for (const std::string_view known : {"", "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}) {
+    if (mode == known) return absl::OkStatus();
+  }
+  return Malformed(fmt::format("auto_pad is '{}'", PlainName(mode)));
+}
+
+// auto_pad SAME keeps ceil(input / stride) positions; the odd element goes after or before.
+void ResolveAutoPad(const std::string& mode, int64_t input, WindowAxis& axis) {
+  if (mode == "VALID") axis.before = axis.after = 0;
+  if (mode != "SAME_UPPER" && mode != "SAME_LOWER") return;
+  const int64_t positions = (input + axis.stride - 1) / axis.stride;
+  const int64_t total =
+      std::max<int64_t>(0, (positions - 1) * axis.stride + axis.reach() - input);
+  axis.before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
+  axis.after = total - axis.before;
+}
+
+// With ceil_mode a last window may begin inside the input and end beyond the padding: more padding
+// behind says the same. Returns how much was added.
+int64_t ResolveCeilMode(int64_t input, WindowAxis& axis) {
+  const int64_t padded = input + axis.before + axis.after;
+  if (padded < axis.reach()) return 0;
+  int64_t positions = (padded - axis.reach() + axis.stride - 1) / axis.stride + 1;
+  if ((positions - 1) * axis.stride >= input + axis.before) --positions;
+  const int64_t needed = (positions - 1) * axis.stride + axis.reach();
+  const int64_t added = std::max<int64_t>(0, needed - padded);
+  axis.after += added;
+  return added;
+}
+
+absl::StatusOr<LayoutView> NeedImage(const OnnxInputs& inputs) {
+  if (!inputs.HasView(0)) return Malformed("has no input");
+  const LayoutView& view = *inputs.views[0];
+  if (view.IsImage()) return view;
+  return Unsupported(fmt::format("reads {} in another order than batch, channels, rows, columns",
+                                 DimsToString(view.dims())));
+}
+
+absl::StatusOr<std::vector<float>> ConvBias(const OnnxNode& node, const OnnxInputs& inputs,
+                                            int64_t channels) {
+  if (!node.has_input(2)) return std::vector<float>(channels, 0.0f);
+  if (!inputs.HasConstant(2)) return Unsupported("its bias is computed, not constant");
+  const ConstantTensor& bias = *inputs.constants[2];
+  if (!bias.is_float || bias.size() != channels) {
+    return Malformed(fmt::format("its bias has {} floats; needs {}", bias.size(), channels));
+  }
+  return bias.floats;
+}
+
+absl::Status CheckConvWeights(const OnnxNode& node, const ConstantTensor& weights,
+                              const Shape& input, int64_t groups) {
+  if (!weights.is_float) return Malformed("its weights are not floats");
+  if (weights.dims.size() != 4) {
+    return Unsupported(fmt::format("its weights are {}; only convolutions over rows and columns "
+                                   "are supported",
+                                   DimsToString(weights.dims)));
+  }
+  const Dims kernel(weights.dims.begin() + 2, weights.dims.end());
+  if (weights.size() == 0 || node.Ints("kernel_shape", kernel) != kernel) {
+    return Malformed(fmt::format("its weights {} do not match its kernel_shape",
+                                 DimsToString(weights.dims)));
+  }
+  if (groups < 1 || weights.dims[0] % groups != 0 || input.channels % groups != 0 ||
+      input.channels / groups != weights.dims[1]) {
+    return Malformed(fmt::format("its weights {} do not match {} input channels in {} groups",
+                                 DimsToString(weights.dims), input.channels, groups));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PoolAttributes> ReadPool(const OnnxNode& node, const Shape& input) {
+  if (!node.Has("kernel_shape")) return Malformed("has no kernel_shape");
+  MICO_ASSIGN_OR_RETURN(const Dims kernel, ReadExtents(node, "kernel_shape", {1, 1}, 1));
+  MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, kernel));
+  const std::string auto_pad = node.Text("auto_pad", "NOTSET");
+  ResolveAutoPad(auto_pad, input.height, window.rows);
+  ResolveAutoPad(auto_pad, input.width, window.columns);
+
+  PoolAttributes pool{.kernel_height = window.rows.kernel,
+                      .kernel_width = window.columns.kernel,
+                      .stride_height = window.rows.stride,
+                      .stride_width = window.columns.stride};
+  pool.count_include_pad = node.Int("count_include_pad", 0) != 0;
+  if (node.Int("ceil_mode", 0) != 0) {
+    const int64_t added = ResolveCeilMode(input.height, window.rows) +
+                          ResolveCeilMode(input.width, window.columns);
+    if (added > 0 && pool.count_include_pad) {
+      return Unsupported("ceil_mode with count_include_pad, where a window leaves the padding");
+    }
+  }
+  pool.padding = window.padding();
+  const Padding& padding = pool.padding;
+  if (std::max(padding.top, padding.bottom) >= pool.kernel_height ||
+      std::max(padding.left, padding.right) >= pool.kernel_width) {
+    return Unsupported("padding as large as the kernel");
+  }
+  return pool;
+}
+
+absl::StatusOr<LayoutView> ImportPool(const OnnxNode& node, const OnnxInputs& inputs, OpKind op,
+                                      Draft& draft) {
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  MICO_ASSIGN_OR_RETURN(PoolAttributes pool, ReadPool(node, input.shape()));
+  if (op == OpKind::kMaxPool) pool.count_include_pad = false;
+  MICO_ASSIGN_OR_RETURN(const int value,
+                        draft.Append({.node = {.name = node.name(),
+                                               .type = node.type(),
+                                               .op = op,
+                                               .inputs = {input.value()},
+                                               .attributes = pool}}));
+  return LayoutView::Image(value, draft.shape(value));
+}
+
+// The mean over all rows and columns.
+absl::StatusOr<LayoutView> AverageAll(const OnnxNode& node, const LayoutView& input,
+                                      Draft& draft) {
+  const PoolAttributes whole{.kernel_height = input.shape().height,
+                             .kernel_width = input.shape().width};
+  if (input.shape().height == 1 && input.shape().width == 1) return input;
+  MICO_ASSIGN_OR_RETURN(const int value,
+                        draft.Append({.node = {.name = node.name(),
+                                               .type = node.type(),
+                                               .op = OpKind::kAveragePool,
+                                               .inputs = {input.value()},
+                                               .attributes = whole}}));
+  return LayoutView::Image(value, draft.shape(value));
+}
+
+}  // namespace
+
+absl::Status CheckConv(const OnnxNode& node) {
+  MICO_RETURN_IF_ERROR(CheckAutoPad(node));
+  MICO_RETURN_IF_ERROR(ReadExtents(node, "kernel_shape", {1, 1}, 1).status());
+  return ReadWindow(node, {1, 1}).status();
+}
+
+absl::StatusOr<LayoutView> ImportConv(const OnnxNode& node, const OnnxInputs& inputs,
+                                      Draft& draft) {
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  if (!inputs.HasConstant(1)) return Unsupported("its weights are computed, not constant");
+  const ConstantTensor& weights = *inputs.constants[1];
+  const int64_t groups = node.Int("group", 1);
+  MICO_RETURN_IF_ERROR(CheckConvWeights(node, weights, input.shape(), groups));
+  MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, {weights.dims[2], weights.dims[3]}));
+  const std::string auto_pad = node.Text("auto_pad", "NOTSET");
+  ResolveAutoPad(auto_pad, input.shape().height, window.rows);
+  ResolveAutoPad(auto_pad, input.shape().width, window.columns);
+  MICO_ASSIGN_OR_RETURN(std::vector<float> bias, ConvBias(node, inputs, weights.dims[0]));
+
+  const ConvAttributes conv{.kernel_height = window.rows.kernel,
+                            .kernel_width = window.columns.kernel,
+                            .stride_height = window.rows.stride,
+                            .stride_width = window.columns.stride,
+                            .dilation_height = window.rows.dilation,
+                            .dilation_width = window.columns.dilation,
+                            .padding = window.padding(),
+                            .groups = groups,
+                            .out_channels = weights.dims[0]};
+  MICO_ASSIGN_OR_RETURN(const int value,
+                        draft.Append({.node = {.name = node.name(),
+                                               .type = node.type(),
+                                               .op = OpKind::kConv,
+                                               .inputs = {input.value()},
+                                               .attributes = conv},
+                                      .weights = {weights.floats, std::move(bias)}}));
+  return LayoutView::Image(value, draft.shape(value));
+}
+
+absl::Status CheckPool(const OnnxNode& node) {
+  MICO_RETURN_IF_ERROR(CheckAutoPad(node));
+  MICO_RETURN_IF_ERROR(ReadExtents(node, "kernel_shape", {1, 1}, 1).status());
+  MICO_ASSIGN_OR_RETURN(const Window window, ReadWindow(node, {1, 1}));
+  if (window.rows.dilation != 1 || window.columns.dilation != 1) {
+    return Unsupported(fmt::format("dilations {}x{}; only 1x1 is supported", window.rows.dilation,
+                                   window.columns.dilation));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LayoutView> ImportMaxPool(const OnnxNode& node, const OnnxInputs& inputs,
+                                         Draft& draft) {
+  return ImportPool(node, inputs, OpKind::kMaxPool, draft);
+}
+
+absl::StatusOr<LayoutView> ImportAveragePool(const OnnxNode& node, const OnnxInputs& inputs,
+                                             Draft& draft) {
+  return ImportPool(node, inputs, OpKind::kAveragePool, draft);
+}
+
+absl::StatusOr<LayoutView> ImportGlobalAveragePool(const OnnxNode& node, const OnnxInputs& inputs,
+                                                   Draft& draft) {
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  return AverageAll(node, input, draft);
+}
+
+absl::StatusOr<LayoutView> ImportReduceMean(const OnnxNode& node, const OnnxInputs& inputs,
+                                            Draft& draft) {
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  MICO_ASSIGN_OR_RETURN(const std::optional<Dims> axes,
+                        IntegersArgument(node, inputs.constants, "axes", 1, 18));
+  std::set<int64_t> normal;
+  for (const int64_t axis : axes.value_or(Dims{})) {
+    MICO_ASSIGN_OR_RETURN(const int64_t position, NormaliseAxis(axis, input.rank()));
+    normal.insert(position);
+  }
+  if (normal != std::set<int64_t>{2, 3}) {
+    return Unsupported("only the mean over rows and columns (axes 2 and 3) is supported");
+  }
+  MICO_ASSIGN_OR_RETURN(const LayoutView mean, AverageAll(node, input, draft));
+  if (node.Int("keepdims", 1) != 0) return mean;
+  return mean.Reshape({1, mean.shape().channels});
+}
+
+}  // namespace mico
