@@ -236,7 +236,8 @@ class Lowering {
 
   int AddRequantize(int value, TensorType type) {
     const int tensor = static_cast<int>(lowered_.tensors.size());
-    const std::string name = fmt::format("{}.{}", graph_.values[value].name, type.ToString());
+    const std::string name =
+        UnusedName(fmt::format("{}.{}", graph_.values[value].name, type.ToString()));
     lowered_.tensors.push_back({name, graph_.values[value].shape, type});
     Step step;
     step.kind = StepKind::kRequantize;
@@ -245,6 +246,13 @@ class Lowering {
     step.output = tensor;
     lowered_.steps.push_back(std::move(step));
     return tensor;
+  }
+
+  // A file may well have a value that is called "conv1.u4" itself.
+  std::string UnusedName(std::string name) const {
+    const auto is_used = [&](const QuantizedTensor& tensor) { return tensor.name == name; };
+    while (std::any_of(lowered_.tensors.begin(), lowered_.tensors.end(), is_used)) name += '_';
+    return name;
   }
 
   void AddOutput() {

@@ -493,7 +493,7 @@ std::vector<TensorStatistics> Observe(const ModelPackage& package,
 Calibration Calibrate(const ModelPackage& package, bool input_non_negative, uint64_t seed) {
   Random random(seed);
   std::vector<std::vector<float>> samples;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 16; ++i) {
     samples.push_back(RandomSample(package.graph, input_non_negative, random));
   }
   return Must(MakeCalibration(package.graph, input_non_negative, Observe(package, samples)));
