@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <unordered_map>
+
+#include "SQLiteCpp/SQLiteCpp.h"
+
+namespace mico {
+
+// One SQLite connection and the statements prepared on it. Used by one thread at a time.
+class Connection {
+ public:
+  Connection(const std::filesystem::path& file, int flags) : database_(file.string(), flags) {
+    database_.setBusyTimeout(10'000);
+  }
+
+  SQLite::Database& database() { return database_; }
+
+  // The statement of `sql`, a string literal (its address is its name), reset and unbound.
+  SQLite::Statement& Prepare(const char* sql) {
+    std::unique_ptr<SQLite::Statement>& statement = statements_[sql];
+    if (statement == nullptr) statement = std::make_unique<SQLite::Statement>(database_, sql);
+    statement->tryReset();
+    statement->clearBindings();
+    return *statement;
+  }
+  // Open cursors would keep a read transaction alive.
+  void ResetAll() {
+    for (auto& [sql, statement] : statements_) statement->tryReset();
+  }
+
+ private:
+  SQLite::Database database_;
+  std::unordered_map<const char*, std::unique_ptr<SQLite::Statement>> statements_;
+};
+
+}  // namespace mico

@@ -1,0 +1,172 @@
+#include "db/migrations.h"
+
+#include <array>
+
+namespace mico {
+namespace {
+
+constexpr std::string_view kFirst = R"sql(
+CREATE TABLE blobs (
+  digest TEXT PRIMARY KEY,
+  bytes INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE models (
+  digest TEXT PRIMARY KEY REFERENCES blobs(digest),
+  package_digest TEXT NOT NULL REFERENCES blobs(digest),
+  name TEXT NOT NULL,
+  layers INTEGER NOT NULL,
+  macs INTEGER NOT NULL,
+  parameters INTEGER NOT NULL,
+  input_shape TEXT NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE datasets (
+  digest TEXT PRIMARY KEY REFERENCES blobs(digest),
+  name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  val_samples INTEGER NOT NULL,
+  test_samples INTEGER NOT NULL,
+  classes INTEGER NOT NULL,
+  input_non_negative INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE workers (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  version TEXT NOT NULL,
+  evaluates INTEGER NOT NULL,
+  targets TEXT NOT NULL,
+  last_seen_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE targets (
+  name TEXT PRIMARY KEY,
+  announcement BLOB NOT NULL,
+  last_seen_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE latency_tables (
+  profile_key TEXT PRIMARY KEY,
+  content TEXT NOT NULL,
+  signatures INTEGER NOT NULL,
+  updated_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE calibrations (
+  key TEXT PRIMARY KEY,
+  digest TEXT NOT NULL REFERENCES blobs(digest),
+  float_val_correct INTEGER NOT NULL,
+  float_val_total INTEGER NOT NULL,
+  float_test_correct INTEGER NOT NULL,
+  float_test_total INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+  id TEXT PRIMARY KEY,
+  spec BLOB NOT NULL,
+  target BLOB NOT NULL,
+  model_digest TEXT NOT NULL REFERENCES models(digest),
+  dataset_digest TEXT NOT NULL REFERENCES datasets(digest),
+  package_digest TEXT NOT NULL REFERENCES blobs(digest),
+  state TEXT NOT NULL CHECK (state IN ('preparing', 'searching', 'finishing', 'done', 'failed',
+                                       'cancelled')),
+  error TEXT NOT NULL DEFAULT '',
+  stop_reason TEXT NOT NULL DEFAULT '',
+  warnings TEXT NOT NULL DEFAULT '',
+  calibration_digest TEXT REFERENCES blobs(digest),
+  float_val_correct INTEGER NOT NULL DEFAULT 0,
+  float_val_total INTEGER NOT NULL DEFAULT 0,
+  float_test_correct INTEGER NOT NULL DEFAULT 0,
+  float_test_total INTEGER NOT NULL DEFAULT 0,
+  max_latency INTEGER,
+  max_ram INTEGER,
+  max_flash INTEGER,
+  min_accuracy REAL,
+  hypervolume REAL NOT NULL DEFAULT 0,
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX jobs_by_age ON jobs(created_ms, id);
+
+CREATE TABLE requests (
+  request_id TEXT PRIMARY KEY,
+  job_id TEXT NOT NULL REFERENCES jobs(id),
+  created_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE tasks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_id TEXT NOT NULL REFERENCES jobs(id),
+  purpose TEXT NOT NULL,
+  payload BLOB NOT NULL,
+  trials TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'leased', 'done', 'failed', 'cancelled')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX tasks_open ON tasks(state) WHERE state IN ('waiting', 'leased');
+
+CREATE TABLE leases (
+  id TEXT PRIMARY KEY,
+  task_id INTEGER NOT NULL REFERENCES tasks(id),
+  worker_id TEXT NOT NULL REFERENCES workers(id),
+  attempt INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('active', 'completed', 'lost')),
+  granted_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX leases_active ON leases(state) WHERE state = 'active';
+CREATE INDEX leases_by_worker ON leases(worker_id, granted_ms);
+
+CREATE TABLE trials (
+  job_id TEXT NOT NULL REFERENCES jobs(id),
+  number INTEGER NOT NULL,
+  scheme TEXT NOT NULL,
+  samples INTEGER NOT NULL,
+  label TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'finished', 'failed')),
+  latency INTEGER NOT NULL,
+  ram INTEGER NOT NULL,
+  flash INTEGER NOT NULL,
+  correct INTEGER NOT NULL DEFAULT 0,
+  total INTEGER NOT NULL DEFAULT 0,
+  kl REAL NOT NULL DEFAULT 0,
+  quantized_digest TEXT NOT NULL DEFAULT '',
+  test_correct INTEGER NOT NULL DEFAULT 0,
+  test_total INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (job_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE artifacts (
+  job_id TEXT NOT NULL,
+  trial INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'ready', 'failed')),
+  error TEXT NOT NULL DEFAULT '',
+  digest TEXT REFERENCES blobs(digest),
+  self_test_host INTEGER NOT NULL DEFAULT 0,
+  self_test_board INTEGER NOT NULL DEFAULT 0,
+  measured_count INTEGER NOT NULL DEFAULT 0,
+  measured_flash_bytes INTEGER NOT NULL DEFAULT 0,
+  measured_ram_bytes INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (job_id, trial),
+  FOREIGN KEY (job_id, trial) REFERENCES trials(job_id, number)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<std::string_view, 1> kMigrations{kFirst};
+
+}  // namespace
+
+std::span<const std::string_view> Migrations() { return kMigrations; }
+
+}  // namespace mico

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "quant/accuracy.h"
+#include "search/trial.h"
+
+namespace mico {
+
+// The rows of docs/formats/database.md. `spec`, `target`, `announcement` and `payload` are bytes that
+// the server serializes; the database does not look into them.
+
+struct ModelRecord {
+  Digest digest;   // of the ONNX file
+  Digest package;  // of the ModelPackage
+  std::string name;
+  int64_t layers = 0, macs = 0, parameters = 0;
+  std::string input_shape;
+  TimePoint created{};
+};
+
+struct DatasetRecord {
+  Digest digest;
+  std::string name, description;
+  int64_t bytes = 0, val_samples = 0, test_samples = 0, classes = 0;
+  bool input_non_negative = false;
+  TimePoint created{};
+};
+
+struct WorkerRecord {
+  std::string id, name, version;
+  bool evaluates = false;
+  std::vector<std::string> targets;
+  TimePoint last_seen{};
+};
+
+struct TargetRecord {
+  std::string name;
+  std::string announcement;
+  TimePoint last_seen{};
+};
+
+struct CalibrationRecord {
+  std::string key;  // what the calibration depends on
+  Digest digest;
+  Accuracy float_val, float_test;
+};
+
+enum class JobState { kPreparing, kSearching, kFinishing, kDone, kFailed, kCancelled };
+std::string_view ToString(JobState state);
+inline bool HasEnded(JobState state) { return state >= JobState::kDone; }
+
+struct JobRecord {
+  std::string id;
+  std::string spec, target;
+  Digest model, dataset, package;
+  JobState state = JobState::kPreparing;
+  std::string error, stop_reason;
+  std::vector<std::string> warnings;  // one line each
+  Digest calibration;                 // empty: not calibrated yet
+  Accuracy float_val, float_test;
+  Limits limits;  // resolved to absolute numbers as far as they are known
+  double hypervolume = 0.0;
+  TimePoint created{}, ended{};
+};
+
+// A trial and what only the final front has.
+struct TrialRecord {
+  Trial trial;
+  Accuracy test;
+};
+
+enum class TaskState { kWaiting, kLeased, kDone, kFailed, kCancelled };
+std::string_view ToString(TaskState state);
+
+struct TaskRecord {
+  int64_t id = 0;
+  std::string job;
+  std::string purpose;
+  std::string payload;
+  std::vector<int64_t> trials;  // numbers, parallel to the schemes of an evaluation
+  TaskState state = TaskState::kWaiting;
+  int attempts = 0;
+  std::string error;
+};
+
+enum class LeaseState { kActive, kCompleted, kLost };
+std::string_view ToString(LeaseState state);
+
+struct LeaseRecord {
+  std::string id;
+  int64_t task = 0;
+  std::string worker;
+  int attempt = 1;
+  LeaseState state = LeaseState::kActive;
+};
+
+enum class ArtifactState { kPending, kReady, kFailed };
+std::string_view ToString(ArtifactState state);
+
+struct ArtifactRecord {
+  std::string job;
+  int64_t trial = 0;
+  ArtifactState state = ArtifactState::kPending;
+  std::string error;
+  Digest digest;
+  bool self_test_host = false, self_test_board = false;
+  int64_t measured_count = 0, measured_flash_bytes = 0, measured_ram_bytes = 0;
+};
+
+}  // namespace mico
