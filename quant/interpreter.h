@@ -14,11 +14,13 @@ using IntegerTensor = std::vector<int32_t>;
 
 // Network inputs (channels x height x width, as Dataset::Prepared gives them) to input integers
 // (NHWC): clamp(floor(x / scale + 0.5)) in double. The one function used everywhere.
+// Empty if `prepared` has another number of elements than the input.
 int32_t QuantizeInput(double prepared, double scale, TensorType type);
 IntegerTensor QuantizeInput(const QuantizedModel& model, std::span<const float> prepared);
 
 // The oracle: the integer arithmetic of numerics.md, written for reading. `input` has the input
-// tensor's elements. Pure and thread-safe.
+// tensor's elements; InvalidArgument if there are others or one is not on its grid. `model` passes
+// Validate, as everything from Quantize and ParseQuantizedModel does. Pure and thread-safe.
 absl::StatusOr<IntegerTensor> RunInteger(const QuantizedModel& model,
                                          std::span<const int32_t> input);
 // The same, keeping every tensor (parallel to graph.tensors): for tests and self-checks.

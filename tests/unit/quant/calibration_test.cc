@@ -163,6 +163,20 @@ TEST(CalibrationFormatTest, ReadsWhatItWrites) {
   EXPECT_EQ(bytes.size(), 8u + 1 + 8 + 3 * 80);
 }
 
+TEST(CalibrationFormatTest, ReadsTheDocumentedExample) {
+  const std::string bytes = testing::DocumentedExample("calibration.md");
+  const auto parsed = ParseCalibration(bytes);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(parsed->input_non_negative);
+  ASSERT_EQ(parsed->groups.size(), 1u);
+  EXPECT_EQ(parsed->groups[0].magnitude, 255.0);
+  for (int bits = 1; bits <= 8; ++bits) {
+    EXPECT_EQ(parsed->groups[0].by_bits[bits], 255.0 / ((1 << bits) - 1));
+  }
+  EXPECT_EQ(parsed->groups[0].output_scale, 0.5);
+  EXPECT_EQ(Serialize(*parsed), bytes);
+}
+
 TEST(CalibrationFormatTest, RefusesEveryCutAndEveryAppendedByte) {
   const std::string bytes = Serialize(SomeCalibration());
   for (size_t size = 0; size < bytes.size(); ++size) {

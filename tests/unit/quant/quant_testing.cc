@@ -4,7 +4,11 @@
 #include <cmath>
 #include <cstdlib>
 #include <iostream>
+#include <regex>
+#include <sstream>
 
+#include "absl/strings/escaping.h"
+#include "base/file.h"
 #include "fmt/format.h"
 #include "model/text_form.h"
 
@@ -506,6 +510,19 @@ QuantizedModel MustQuantize(const ModelPackage& package, bool input_non_negative
 
 std::vector<IntegerTensor> RunReference(const QuantizedModel& model, const IntegerTensor& input) {
   return Reference(model).Run(input);
+}
+
+std::string DocumentedExample(std::string_view page) {
+  const std::string text =
+      Must(ReadFile(std::string(MICO_SOURCE_DIR) + "/docs/formats/" + std::string(page)));
+  std::istringstream lines(text);
+  std::string line, digits;
+  while (std::getline(lines, line)) {
+    if (!std::regex_match(line, std::regex("    [0-9a-f]{2}( [0-9a-f]{2})*"))) continue;
+    std::copy_if(line.begin(), line.end(), std::back_inserter(digits),
+                 [](char c) { return c != ' '; });
+  }
+  return absl::HexStringToBytes(digits);
 }
 
 }  // namespace mico::testing

@@ -42,4 +42,7 @@ QuantizedModel MustQuantize(const ModelPackage& package, bool input_non_negative
 // numerics.md again, from its sentences: NCHW, scattering instead of gathering, 128-bit products.
 std::vector<IntegerTensor> RunReference(const QuantizedModel& model, const IntegerTensor& input);
 
+// The bytes of the example in docs/formats/`page`: all its lines of hexadecimal pairs.
+std::string DocumentedExample(std::string_view page);
+
 }  // namespace mico::testing

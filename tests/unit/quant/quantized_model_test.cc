@@ -293,6 +293,19 @@ TEST(QuantizedModelFormatTest, ReadsWhatItWritesOnRandomNetworks) {
   }
 }
 
+TEST(QuantizedModelFormatTest, ReadsTheDocumentedExample) {
+  const std::string bytes = testing::DocumentedExample("quantized-model.md");
+  const auto parsed = ParseQuantizedModel(bytes);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->graph.tensors[0].shape, (Shape{2, 1, 2}));
+  EXPECT_EQ(parsed->graph.steps[0].weight_bits, 4);
+  EXPECT_THAT(parsed->numbers[0].weights, ElementsAre(3, -5));
+  EXPECT_THAT(parsed->numbers[0].bias, ElementsAre(11));
+  EXPECT_THAT(parsed->numbers[0].scales, ElementsAre(FixedPointScale{3 << 29, 0}));
+  EXPECT_THAT(parsed->scales, ElementsAre(0.5, 0.25));
+  EXPECT_EQ(Serialize(*parsed), bytes);
+}
+
 TEST(QuantizedModelFormatTest, RefusesEveryCutAndAppendedBytes) {
   const std::string bytes = Serialize(SmallModel());
   for (size_t size = 0; size < bytes.size(); ++size) {
