@@ -44,6 +44,7 @@ struct Dataset {
   int num_classes = 0;  // largest label + 1 over all splits
   InputPreparation preparation;
   SplitData train, val, test;
+  Digest digest;  // of the file it was parsed from; empty for one made in memory
   bool val_taken_from_train = false;  // no x_val in the file: the last tenth of a seeded shuffle
 
   const SplitData& split(Split which) const;

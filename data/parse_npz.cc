@@ -258,7 +258,9 @@ absl::StatusOr<Dataset> ParseNpz(std::string_view bytes, const DatasetLimits& li
     return Invalid(
         "no array named x_train, y_train, x_test or y_test; an .npz of numpy.savez has them");
   }
-  return NpzReader(std::move(entries), limits).Read();
+  MICO_ASSIGN_OR_RETURN(Dataset dataset, NpzReader(std::move(entries), limits).Read());
+  dataset.digest = Digest::Of(bytes);
+  return dataset;
 }
 
 }  // namespace mico
