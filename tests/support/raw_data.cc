@@ -1,0 +1,169 @@
+#include "tests/support/raw_data.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "absl/status/status.h"
+#include "base/status_macros.h"
+#include "fmt/format.h"
+
+namespace mico {
+namespace {
+
+constexpr size_t kCifarRecord = 1 + 3 * 32 * 32;
+
+uint32_t BigEndian(const std::string& bytes, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(bytes[i])); };
+  return byte(at) << 24 | byte(at + 1) << 16 | byte(at + 2) << 8 | byte(at + 3);
+}
+
+// Images (rank 3) and labels (rank 1) of two IDX files.
+absl::StatusOr<SplitData> ReadIdxPair(const std::filesystem::path& folder,
+                                      const std::string& name) {
+  MICO_ASSIGN_OR_RETURN(const std::string images,
+                        ReadGzip(folder / (name + "-images-idx3-ubyte.gz")));
+  MICO_ASSIGN_OR_RETURN(const std::string labels,
+                        ReadGzip(folder / (name + "-labels-idx1-ubyte.gz")));
+  if (images.size() < 16 || BigEndian(images, 0) != 0x803 || labels.size() < 8 ||
+      BigEndian(labels, 0) != 0x801) {
+    return absl::InvalidArgumentError(fmt::format("{}: not a pair of IDX files", name));
+  }
+  SplitData data;
+  data.count = BigEndian(images, 4);
+  const uint64_t size = uint64_t{BigEndian(images, 8)} * BigEndian(images, 12);
+  if (images.size() != 16 + data.count * size || labels.size() != 8u + data.count) {
+    return absl::InvalidArgumentError(fmt::format("{}: sizes do not agree", name));
+  }
+  data.bytes.assign(images.begin() + 16, images.end());
+  data.labels.assign(labels.begin() + 8, labels.end());
+  return data;
+}
+
+absl::StatusOr<SplitData> ReadCifarBatch(const std::filesystem::path& path) {
+  MICO_ASSIGN_OR_RETURN(const std::string bytes, ReadGzip(path));
+  if (bytes.empty() || bytes.size() % kCifarRecord != 0) {
+    return absl::InvalidArgumentError(fmt::format("{}: {} bytes are not whole records of {}",
+                                                  path.string(), bytes.size(), kCifarRecord));
+  }
+  SplitData data;
+  data.count = static_cast<int64_t>(bytes.size() / kCifarRecord);
+  for (size_t begin = 0; begin < bytes.size(); begin += kCifarRecord) {
+    data.labels.push_back(static_cast<uint8_t>(bytes[begin]));
+    data.bytes.insert(data.bytes.end(), bytes.begin() + begin + 1,
+                      bytes.begin() + begin + kCifarRecord);
+  }
+  return data;
+}
+
+SplitData Part(const SplitData& all, int64_t sample_size, int64_t first, int64_t last) {
+  SplitData part;
+  part.count = last - first;
+  if (!all.bytes.empty()) {
+    part.bytes.assign(all.bytes.begin() + first * sample_size,
+                      all.bytes.begin() + last * sample_size);
+  }
+  part.labels.assign(all.labels.begin() + first, all.labels.begin() + last);
+  return part;
+}
+
+Dataset Assemble(SplitData train, const SplitData& test, const Shape& shape,
+                 const std::string& name) {
+  Dataset dataset;
+  dataset.sample_shape = shape;
+  dataset.is_uint8 = true;
+  dataset.num_classes = 10;
+  dataset.train = std::move(train);
+  dataset.val = Part(test, shape.elements(), 0, test.count / 2);
+  dataset.test = Part(test, shape.elements(), test.count / 2, test.count);
+  dataset.digest = Digest::Of(name);
+  return dataset;
+}
+
+// One axis of a bilinear resize from 28 to 32: the two neighbours and the weight of the second.
+struct Tap {
+  int low = 0, high = 0;
+  float weight = 0.0f;
+};
+
+Tap TapAt(int out) {
+  const float position = std::max((static_cast<float>(out) + 0.5f) * (28.0f / 32.0f) - 0.5f, 0.0f);
+  const int low = std::min(static_cast<int>(position), 27);
+  return {low, std::min(low + 1, 27), position - static_cast<float>(low)};
+}
+
+void Resize(SplitData& data) {
+  for (int64_t sample = 0; sample < data.count; ++sample) {
+    const uint8_t* image = &data.bytes[sample * 28 * 28];
+    for (int row = 0; row < 32; ++row) {
+      const Tap y = TapAt(row);
+      for (int column = 0; column < 32; ++column) {
+        const Tap x = TapAt(column);
+        const auto across = [&](int line) {
+          return (1.0f - x.weight) * image[line * 28 + x.low] + x.weight * image[line * 28 + x.high];
+        };
+        data.floats.push_back(((1.0f - y.weight) * across(y.low) + y.weight * across(y.high)) /
+                              255.0f);
+      }
+    }
+  }
+  data.bytes.clear();
+}
+
+}  // namespace
+
+std::optional<std::filesystem::path> DataFolder(const std::filesystem::path& source_folder) {
+  const char* named = std::getenv("MICO_DATA_DIR");
+  const std::filesystem::path folder =
+      named != nullptr ? std::filesystem::path(named) : source_folder / ".." / "shared" / "data";
+  if (!std::filesystem::exists(folder / "MANIFEST.md")) return std::nullopt;
+  return folder;
+}
+
+absl::StatusOr<std::string> ReadGzip(const std::filesystem::path& path) {
+  const gzFile file = gzopen(path.c_str(), "rb");
+  if (file == nullptr) {
+    return absl::NotFoundError(fmt::format("{} cannot be opened", path.string()));
+  }
+  std::string content;
+  std::string chunk(1 << 20, '\0');
+  int got = 0;
+  while ((got = gzread(file, chunk.data(), static_cast<unsigned>(chunk.size()))) > 0) {
+    content.append(chunk, 0, got);
+  }
+  gzclose(file);
+  if (got < 0) return absl::DataLossError(fmt::format("{} is not a gzip file", path.string()));
+  return content;
+}
+
+absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder) {
+  MICO_ASSIGN_OR_RETURN(SplitData train,
+                        ReadCifarBatch(data_folder / "cifar10" / "data_batch_1.bin.gz"));
+  MICO_ASSIGN_OR_RETURN(const SplitData test,
+                        ReadCifarBatch(data_folder / "cifar10" / "test_batch.bin.gz"));
+  Dataset dataset = Assemble(std::move(train), test, {3, 32, 32}, "cifar10");
+  dataset.preparation = {.scale = 1.0 / 255.0,
+                         .mean = {0.485, 0.456, 0.406},
+                         .std = {0.229, 0.224, 0.225}};
+  return dataset;
+}
+
+absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder) {
+  MICO_ASSIGN_OR_RETURN(SplitData train, ReadIdxPair(data_folder / "mnist", "train"));
+  MICO_ASSIGN_OR_RETURN(const SplitData test, ReadIdxPair(data_folder / "mnist", "t10k"));
+  return Assemble(Part(train, 28 * 28, 0, 10'000), test, {1, 28, 28}, "mnist");
+}
+
+absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder) {
+  MICO_ASSIGN_OR_RETURN(Dataset dataset, LoadMnist(data_folder));
+  dataset.train = Part(dataset.train, 28 * 28, 0, 2'000);
+  for (SplitData* split : {&dataset.train, &dataset.val, &dataset.test}) Resize(*split);
+  dataset.sample_shape = {1, 32, 32};
+  dataset.is_uint8 = false;
+  dataset.digest = Digest::Of("mnist32");
+  return dataset;
+}
+
+}  // namespace mico

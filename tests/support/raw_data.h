@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+
+namespace mico {
+
+// The folder of development data: environment MICO_DATA_DIR, or ../shared/data beside the
+// repository; nothing if neither is there.
+std::optional<std::filesystem::path> DataFolder(const std::filesystem::path& source_folder);
+
+// The data sets of that folder, as Dataset. Split as ../shared/design/contracts.md wants it: the
+// test images serve twice, their first half as val and their second half as test.
+//
+// CIFAR-10 as ResNet-20 reads it: training batch 1 is train.
+absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder);
+// MNIST, 28x28, scaled as mnist-8 reads it (0 to 255).
+absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder);
+// MNIST as LeNet-5 reads it: bilinear to 32x32 (corners not aligned), 0 to 1, float.
+absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder);
+
+// A gzip file unpacked.
+absl::StatusOr<std::string> ReadGzip(const std::filesystem::path& path);
+
+}  // namespace mico

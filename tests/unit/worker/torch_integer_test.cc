@@ -1,0 +1,260 @@
+// The batched evaluation and the oracle give equal integers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "fmt/format.h"
+#include "model/text_form.h"
+#include "quant/interpreter.h"
+#include "tests/support/random_dataset.h"
+#include "worker/torch/torch_evaluator.h"
+
+namespace mico {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::string_view kResidual = R"(
+  input x 3x9x9
+  conv1 = Conv(x) k=3x3 p=1,1,1,1 out=16 relu
+  dw = Conv(conv1) k=3x3 p=1,1,1,1 g=16 out=16 relu=6
+  pw = Conv(dw) k=1x1 out=16
+  sum = Add(conv1, pw) relu
+  down = Conv(sum) k=3x3 s=2x2 p=1,1,1,1 out=24
+  half = Slice(sum) start=0,0,0 step=1,2,2 size=16x5x5
+  wide = Pad(half) c=4,4 p=0,0,0,0
+  sum2 = Add(down, wide)
+  pool = AveragePool(sum2) k=5x5
+  fc = Conv(pool) k=1x1 out=5
+  output fc
+)";
+
+constexpr std::string_view kBranches = R"(
+  input x 2x11x7
+  a = Conv(x) k=3x3 s=2x1 p=0,1,1,1 out=7 relu
+  b = Conv(x) k=5x3 s=2x1 p=1,1,2,1 out=6
+  both = Concat(a, b)
+  bent = Relu(both)
+  most = MaxPool(bent) k=3x3 s=2x2 p=1,1,1,1
+  mean = AveragePool(most) k=3x3 s=2x2 p=1,1,1,1
+  flat = AveragePool(mean) k=2x2 p=1,0,1,0 include_pad
+  c = Conv(flat) k=3x1 g=1 out=9 relu
+  fc = Conv(c) k=1x1 out=4
+  output fc
+)";
+
+// Moves only after its last layer: the output is written by a requantization.
+constexpr std::string_view kEndsWithPool = R"(
+  input x 1x8x8
+  a = Conv(x) k=3x3 d=2x2 p=2,2,2,2 out=5
+  b = Conv(a) k=4x4 s=4x4 out=3
+  top = MaxPool(b) k=2x2
+  output top
+)";
+
+class TorchIntegerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto evaluator = TorchEvaluator::Create({.threads = 2, .batch_size = 8});
+    ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+    evaluator_ = std::move(*evaluator);
+  }
+
+  static ModelPackage Network(std::string_view text, uint64_t seed) {
+    auto graph = ParseGraph(text);
+    EXPECT_TRUE(graph.ok()) << graph.status();
+    auto package = WithRandomWeights(*graph, seed);
+    EXPECT_TRUE(package.ok()) << package.status();
+    return *package;
+  }
+
+  Calibration Calibrated(const ModelPackage& package, const Dataset& dataset) {
+    auto outcome = evaluator_->Calibrate(package, dataset, 200, 1, nullptr);
+    EXPECT_TRUE(outcome.ok()) << outcome.status();
+    return outcome->calibration;
+  }
+
+  // Compares every logit of `count` samples; gives how many were compared.
+  int64_t ExpectEqualToOracle(const QuantizedModel& model, const Dataset& dataset, int64_t count) {
+    const auto logits = evaluator_->IntegerLogits(model, dataset, Split::kVal, 0, count);
+    EXPECT_TRUE(logits.ok()) << logits.status();
+    if (!logits.ok()) return 0;
+    const size_t width = logits->size() / count;
+    for (int64_t sample = 0; sample < count; ++sample) {
+      const auto oracle =
+          RunInteger(model, QuantizeInput(model, dataset.Prepared(Split::kVal, sample)));
+      EXPECT_TRUE(oracle.ok()) << oracle.status();
+      if (!oracle.ok()) return 0;
+      const IntegerTensor mine(logits->begin() + sample * width,
+                               logits->begin() + (sample + 1) * width);
+      EXPECT_EQ(mine, *oracle) << "sample " << sample;
+    }
+    return static_cast<int64_t>(logits->size());
+  }
+
+  // Every width from 1 to 8 wherever it may stand.
+  static BitScheme RandomScheme(const Graph& graph, bool input_non_negative, Random& random) {
+    std::vector<LayerBits> layers;
+    for (const int least : LeastInputBits(graph, input_non_negative)) {
+      layers.push_back({static_cast<int>(random.Between(1, 8)),
+                        static_cast<int>(random.Between(least, 8))});
+    }
+    return BitScheme(layers);
+  }
+
+  void ExpectExactAtRandomSchemes(const ModelPackage& package, const Dataset& dataset, int schemes,
+                                  int64_t samples) {
+    const Calibration calibration = Calibrated(package, dataset);
+    Random random(99);
+    for (int i = 0; i < schemes; ++i) {
+      const BitScheme scheme = RandomScheme(package.graph, calibration.input_non_negative, random);
+      const auto model = Quantize(package, calibration, scheme);
+      ASSERT_TRUE(model.ok()) << model.status();
+      SCOPED_TRACE(scheme.ToString());
+      ASSERT_GT(ExpectEqualToOracle(*model, dataset, samples), 0);
+    }
+  }
+
+  std::unique_ptr<TorchEvaluator> evaluator_;
+};
+
+TEST_F(TorchIntegerTest, ResidualNetworkEqualsTheOracleAtRandomSchemes) {
+  for (const bool negative : {true, false}) {
+    const Dataset dataset = RandomDataset({3, 9, 9}, 3, {.can_be_negative = negative});
+    ExpectExactAtRandomSchemes(Network(kResidual, 1), dataset, 25, 20);
+  }
+}
+
+TEST_F(TorchIntegerTest, BranchesPoolsAndUnevenPaddingEqualTheOracle) {
+  const Dataset dataset = RandomDataset({2, 11, 7}, 4, {.is_uint8 = false});
+  ExpectExactAtRandomSchemes(Network(kBranches, 2), dataset, 25, 20);
+}
+
+TEST_F(TorchIntegerTest, NetworkThatEndsWithoutArithmeticEqualsTheOracle) {
+  const Dataset dataset = RandomDataset({1, 8, 8}, 5);
+  ExpectExactAtRandomSchemes(Network(kEndsWithPool, 3), dataset, 10, 20);
+}
+
+// One layer with extreme weights, so wide that float32 alone cannot hold its sums.
+ModelPackage WideLayer(int64_t inputs) {
+  auto graph = ParseGraph(fmt::format("input x {}x1x1\nfc = Conv(x) k=1x1 out=3\noutput fc", inputs));
+  Weights weights;
+  weights.layers.push_back({std::vector<float>(3 * inputs), {0.0f, 1.0f, -1.0f}});
+  Random random(6);
+  // One sign for a channel, so that the sum comes near its bound.
+  for (int64_t i = 0; i < 3 * inputs; ++i) {
+    weights.layers[0].weights[i] = static_cast<float>(0.8 + 0.2 * random.Unit());
+  }
+  return *MakeModelPackage(*graph, weights);
+}
+
+Dataset BrightSamples(int64_t inputs) {
+  Dataset dataset = RandomDataset({inputs, 1, 1}, 7, {.can_be_negative = false});
+  for (SplitData* split : {&dataset.train, &dataset.val}) {
+    for (uint8_t& value : split->bytes) value = static_cast<uint8_t>(200 + value % 56);
+  }
+  return dataset;
+}
+
+TEST_F(TorchIntegerTest, SumsBeyondFloatAreExactInTwoParts) {
+  const ModelPackage package = WideLayer(1000);
+  const Dataset dataset = BrightSamples(1000);
+  const auto model = Quantize(package, Calibrated(package, dataset), *BitScheme::Parse("w8a8"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  ASSERT_GT(BoundAccumulator(*model, 0).products, 1 << 24);
+
+  EXPECT_GT(ExpectEqualToOracle(*model, dataset, 20), 0);
+}
+
+TEST_F(TorchIntegerTest, SumsBeyondTwoFloatPartsAreExactInDouble) {
+  const ModelPackage package = WideLayer(12'000);
+  const Dataset dataset = BrightSamples(12'000);
+  const auto model = Quantize(package, Calibrated(package, dataset), *BitScheme::Parse("w8a8"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  ASSERT_GT(BoundAccumulator(*model, 0).products, int64_t{12'000} * 7 * 255 * 8);
+
+  EXPECT_GT(ExpectEqualToOracle(*model, dataset, 5), 0);
+}
+
+TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
+  const ModelPackage package = Network(kResidual, 1);
+  const Dataset dataset = RandomDataset({3, 9, 9}, 3);
+  const Calibration calibration = Calibrated(package, dataset);
+  const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8,w8a8,w8a8,w8a8,w8a8"),
+                                       *BitScheme::Parse("w2a8,w2a3,w4a4,w3a5,w7a6")};
+  const auto other = TorchEvaluator::Create({.threads = 1, .batch_size = 40});
+  ASSERT_TRUE(other.ok()) << other.status();
+
+  const auto first =
+      evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes, nullptr);
+  const auto second =
+      (*other)->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes, nullptr);
+
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  for (size_t i = 0; i < schemes.size(); ++i) {
+    ASSERT_TRUE((*first)[i].status.ok()) << (*first)[i].status;
+    EXPECT_EQ((*first)[i].accuracy, (*second)[i].accuracy);
+    EXPECT_EQ((*first)[i].model_digest, (*second)[i].model_digest);
+    EXPECT_NEAR((*first)[i].kl, (*second)[i].kl, 1e-5 * (*first)[i].kl);
+  }
+  EXPECT_LT((*first)[0].kl, (*first)[1].kl);
+}
+
+TEST_F(TorchIntegerTest, ASchemeThatCannotBeQuantizedDoesNotStopTheOthers) {
+  const ModelPackage package = Network(kEndsWithPool, 3);
+  const Dataset dataset = RandomDataset({1, 8, 8}, 5);
+  const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8"),
+                                       *BitScheme::Parse("w8a8,w8a8")};
+
+  const auto outcomes = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
+                                             Split::kVal, 10, schemes, nullptr);
+
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_FALSE((*outcomes)[0].status.ok());
+  EXPECT_TRUE((*outcomes)[1].status.ok());
+  EXPECT_EQ((*outcomes)[1].accuracy.total, 10);
+}
+
+TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
+  const ModelPackage package = Network(kResidual, 1);
+  const Dataset dataset = RandomDataset({3, 9, 9}, 3);
+  const Calibration calibration = Calibrated(package, dataset);
+  const std::vector<BitScheme> schemes(3, *BitScheme::Parse("w8a8,w8a8,w8a8,w8a8,w8a8"));
+  double last = 0.0;
+
+  const auto outcomes = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
+                                             schemes, [&](double progress) {
+                                               EXPECT_GE(progress, last);
+                                               last = progress;
+                                               return progress < 0.5;
+                                             });
+
+  EXPECT_EQ(outcomes.status().code(), absl::StatusCode::kCancelled) << outcomes.status();
+  EXPECT_LT(last, 0.99);
+}
+
+TEST_F(TorchIntegerTest, RefusesDataThatDoesNotFitTheNetwork) {
+  const ModelPackage package = Network(kResidual, 1);
+  const auto wrong_shape = evaluator_->Calibrate(package, RandomDataset({3, 8, 8}, 1), 0, 1, nullptr);
+  const auto many_labels = evaluator_->Calibrate(
+      package, RandomDataset({3, 9, 9}, 1, {.num_classes = 200}), 0, 1, nullptr);
+
+  EXPECT_THAT(std::string(wrong_shape.status().message()), HasSubstr("3x8x8"));
+  EXPECT_THAT(std::string(many_labels.status().message()), HasSubstr("5 outputs"));
+}
+
+TEST(ChooseSamplesTest, FewerAreASubsetOfMore) {
+  const auto few = ChooseSamples(100, 10, 5);
+  const auto more = ChooseSamples(100, 30, 5);
+
+  EXPECT_EQ(few.size(), 10u);
+  EXPECT_TRUE(std::is_sorted(few.begin(), few.end()));
+  EXPECT_TRUE(std::includes(more.begin(), more.end(), few.begin(), few.end()));
+  EXPECT_EQ(ChooseSamples(100, 0, 5).size(), 100u);
+  EXPECT_EQ(ChooseSamples(100, 1000, 5).size(), 100u);
+}
+
+}  // namespace
+}  // namespace mico
