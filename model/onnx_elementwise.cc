@@ -30,7 +30,7 @@ absl::StatusOr<LayoutView> AppendAffine(const OnnxNode& node, const LayoutView& 
 
 absl::StatusOr<LayoutView> AppendRelu(const OnnxNode& node, const OnnxInputs& inputs,
                                       std::optional<float> upper, Draft& draft) {
-  if (!inputs.HasView(0)) return Malformed("has no input");
+  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& input = *inputs.views[0];
   MICO_ASSIGN_OR_RETURN(const int value,
                         draft.Append({.node = {.name = node.name(),
@@ -119,7 +119,7 @@ absl::Status CheckBatchNormalization(const OnnxNode& node) {
 
 absl::StatusOr<LayoutView> ImportBatchNormalization(const OnnxNode& node, const OnnxInputs& inputs,
                                                     Draft& draft) {
-  if (!inputs.HasView(0)) return Malformed("has no input");
+  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& input = *inputs.views[0];
   const int64_t channels = input.shape().channels;
   const bool by_channel =
@@ -172,7 +172,7 @@ absl::StatusOr<LayoutView> ImportClip(const OnnxNode& node, const OnnxInputs& in
 // order of the classes, as long as it compares channels.
 absl::StatusOr<LayoutView> ImportSoftmax(const OnnxNode& node, const OnnxInputs& inputs,
                                          Draft& draft) {
-  if (!inputs.HasView(0)) return Malformed("has no input");
+  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& input = *inputs.views[0];
   MICO_ASSIGN_OR_RETURN(const int64_t axis,
                         NormaliseAxis(node.Int("axis", node.opset() < 13 ? 1 : -1), input.rank()));

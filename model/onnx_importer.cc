@@ -28,9 +28,11 @@ constexpr int64_t kOldestOpset = 8, kNewestOpset = 18;
 constexpr int kMostNodes = 100'000;
 constexpr int64_t kMostFoldedElements = int64_t{1} << 26;
 
-// What a tensor's name stands for: something computed from the input, a constant, or the result of
-// a node that we do not support.
-struct NotSupported {};
+// What a tensor's name stands for: something computed from the network's input, a constant, or the
+// result of a node that we do not support, of which is known only whether it depends on the input.
+struct NotSupported {
+  bool is_data = true;
+};
 using Tensor = std::variant<NotSupported, LayoutView, ConstantPointer>;
 
 absl::StatusOr<int64_t> ReadOpset(const ModelProto& model) {
@@ -107,7 +109,7 @@ class Import {
       absl::StatusOr<ConstantTensor> tensor = DecodeTensor(initializer);
       if (absl::IsUnimplemented(tensor.status())) {
         AddProblem(std::string(tensor.status().message()));
-        tensors_.emplace(initializer.name(), NotSupported{});
+        tensors_.emplace(initializer.name(), NotSupported{.is_data = false});
         continue;
       }
       MICO_RETURN_IF_ERROR(tensor.status());
@@ -221,7 +223,7 @@ class Import {
     if (absl::IsUnimplemented(result.status())) {
       AddProblem(fmt::format("'{}' ({}): {}", node.name(), node.type(),
                              std::string(result.status().message())));
-      result = Tensor(NotSupported{});
+      result = Tensor(NotSupported{.is_data = ReadsData(node)});
     }
     if (!result.ok()) return WithNode(node, result.status());
     for (int i = 0; i < proto.output_size(); ++i) {
@@ -249,6 +251,10 @@ class Import {
     if (found == nullptr && !IsConstantOperator(node.type())) {
       return Unsupported("no such operator is supported");
     }
+    const bool reads_data = ReadsData(node);
+    if (found == nullptr && reads_data && node.type() != "Shape") {
+      return Unsupported("supported on constants only, and it reads the network's data");
+    }
     OnnxInputs inputs;
     bool all_supported = true, all_constant = true;
     for (const std::string& name : node.proto().input()) {
@@ -262,7 +268,9 @@ class Import {
     }
     if (all_constant) return Fold(node, inputs.constants);
     if (found != nullptr && found->check != nullptr) MICO_RETURN_IF_ERROR(found->check(node));
-    if (!all_supported) return Tensor(NotSupported{});
+    // A shape is a constant, even that of a tensor which we cannot compute.
+    const bool is_data = reads_data && node.type() != "Shape";
+    if (!all_supported) return Tensor(NotSupported{.is_data = is_data});
     return Translate(node, inputs, found);
   }
 
@@ -272,12 +280,21 @@ class Import {
       return Tensor(std::make_shared<const ConstantTensor>(
           ShapeConstant(node, inputs.views[0]->dims())));
     }
-    if (found == nullptr) {
-      return Unsupported("supported on constants only, and it reads the network's data");
-    }
     MICO_ASSIGN_OR_RETURN(LayoutView view, found->import(node, inputs, draft_));
     if (node.type() == "Softmax" || node.type() == "LogSoftmax") MarkSoftmax(node);
     return Tensor(std::move(view));
+  }
+
+  // Whether some input depends on the network's input.
+  bool ReadsData(const OnnxNode& node) const {
+    return std::any_of(node.proto().input().begin(), node.proto().input().end(),
+                       [&](const std::string& name) {
+                         if (name.empty()) return false;
+                         const Tensor& tensor = tensors_.at(name);
+                         const auto* missing = std::get_if<NotSupported>(&tensor);
+                         return missing != nullptr ? missing->is_data
+                                                   : std::holds_alternative<LayoutView>(tensor);
+                       });
   }
 
   // What follows a Softmax must be nothing but layout, and an output of a node beside its first

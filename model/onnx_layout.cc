@@ -16,7 +16,7 @@ LayoutView SameKind(const LayoutView& input, int value, const Shape& shape) {
 }
 
 absl::StatusOr<LayoutView> NeedView(const OnnxInputs& inputs) {
-  if (!inputs.HasView(0)) return Malformed("has no input");
+  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   return *inputs.views[0];
 }
 

@@ -87,7 +87,7 @@ int64_t ResolveCeilMode(int64_t input, WindowAxis& axis) {
 }
 
 absl::StatusOr<LayoutView> NeedImage(const OnnxInputs& inputs) {
-  if (!inputs.HasView(0)) return Malformed("has no input");
+  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& view = *inputs.views[0];
   if (view.IsImage()) return view;
   return Unsupported(fmt::format("reads {} in another order than batch, channels, rows, columns",

@@ -1,0 +1,234 @@
+// What the importer refuses, and what it says.
+
+#include <cmath>
+#include <functional>
+
+#include "gmock/gmock.h"
+#include "tests/unit/model/onnx_file.h"
+
+namespace mico {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string Refusal(OnnxFile& file, absl::StatusCode code) {
+  const absl::StatusOr<ModelPackage> package = file.Import();
+  EXPECT_EQ(package.status().code(), code) << package.status();
+  return std::string(package.status().message());
+}
+
+std::string Unsupported(OnnxFile& file) { return Refusal(file, absl::StatusCode::kUnimplemented); }
+std::string Malformed(OnnxFile& file) { return Refusal(file, absl::StatusCode::kInvalidArgument); }
+
+OnnxFile Image(int64_t opset = 13) {
+  OnnxFile file(opset);
+  file.Input("x", {-1, 4, 8, 8}).Ramp("w", {4, 4, 1, 1}).Node("Conv", {"x", "w"}, "c");
+  return file;
+}
+
+TEST(OnnxErrorsTest, BytesThatAreNoModelAreRefused) {
+  for (const std::string& bytes : {std::string(), std::string("hello"), std::string(100, '\xff')}) {
+    EXPECT_EQ(OnnxImporter().Import(bytes).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST(OnnxErrorsTest, EveryTruncationIsRefused) {
+  OnnxFile file = Image();
+  const std::string bytes = file.Bytes();
+  // The operator set is the last field; before it the file is never whole.
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(OnnxImporter().Import(std::string_view(bytes).substr(0, size)).ok()) << size;
+  }
+}
+
+TEST(OnnxErrorsTest, AChangedByteNeverBreaksTheImporter) {
+  OnnxFile file = Image();
+  file.Node("Relu", {"c"}, "r").Node("MaxPool", {"r"}, "p").Ints("kernel_shape", {2, 2});
+  const std::string bytes = file.Bytes();
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    for (const char flip : {'\x01', '\x10', '\x80'}) {
+      std::string changed = bytes;
+      changed[i] = static_cast<char>(changed[i] ^ flip);
+      const absl::StatusOr<ModelPackage> package = OnnxImporter().Import(changed);
+      if (package.ok()) EXPECT_TRUE(Validate(package->graph).ok()) << i;
+    }
+  }
+}
+
+TEST(OnnxErrorsTest, OperatorSetsOutsideOfEightToEighteenAreRefused) {
+  for (const int64_t opset : {7, 19}) {
+    OnnxFile file = Image(opset);
+    EXPECT_THAT(Unsupported(file), HasSubstr("supported are 8 to 18"));
+  }
+}
+
+TEST(OnnxErrorsTest, OneErrorListsEveryUnsupportedNode) {
+  OnnxFile file = Image();
+  file.Node("Sigmoid", {"c"}, "gate").Node("Mul", {"c", "gate"}, "product");
+  file.Node("MaxPool", {"product"}, "pool").Ints("kernel_shape", {2, 2}).Ints("dilations", {2, 2});
+  file.Node("Relu", {"pool"}, "fine").Node("Special", {"fine"}, "special");
+  file.node().set_domain("com.example");
+  EXPECT_THAT(Unsupported(file),
+              AllOf(HasSubstr("for 4 reasons"), HasSubstr("'gate' (Sigmoid): no such operator"),
+                    HasSubstr("'product' (Mul): "), HasSubstr("'pool' (MaxPool): dilations 2x2"),
+                    HasSubstr("'special' (Special): operators of 'com.example'")));
+}
+
+TEST(OnnxErrorsTest, UnsupportedFormsOfSupportedOperatorsAreNamed) {
+  const auto refusal = [](const std::function<void(OnnxFile&)>& add, int64_t opset = 13) {
+    OnnxFile file = Image(opset);
+    file.Integers("zeros", {0, 0, 0, 0, 0, 0, 0, 1}).Floats("one", {}, {1}).Ramp("m", {8, 8});
+    add(file);
+    return Unsupported(file);
+  };
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Conv", {"x", "c"}, "y"); }),
+              HasSubstr("its weights are computed"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Conv", {"c", "w"}, "y").Ints("strides", {1}); }),
+              HasSubstr("strides has 1 numbers"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("MatMul", {"c", "m"}, "y"); }),
+              HasSubstr("along its last axis only"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("MatMul", {"c", "x"}, "y"); }),
+              HasSubstr("only data times a constant matrix"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Gemm", {"c", "m"}, "y").Int("transA", 1); }),
+              HasSubstr("transA"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("GlobalAveragePool", {"c"}, "p").Node("Add", {"c", "p"}, "y");
+              }),
+              HasSubstr("adds 1x4x8x8 and 1x4x1x1"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Add", {"c", "m"}, "y"); }),
+              HasSubstr("only one value for each channel"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Clip", {"c", "one"}, "y"); }),
+              HasSubstr("clips to [1, inf]"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Pad", {"c", "zeros", "one"}, "y"); }),
+              HasSubstr("pads with 1"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Pad", {"c", "zeros"}, "y").Text("mode", "edge"); }),
+              HasSubstr("mode 'edge'"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Concat", {"c", "x"}, "y").Int("axis", 2); }),
+              HasSubstr("along axis 2"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("ReduceMean", {"c"}, "y").Ints("axes", {1}); }),
+              HasSubstr("only the mean over rows and columns"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Transpose", {"c"}, "y").Ints("perm", {0, 1, 3, 2}); }),
+              HasSubstr("output 'y' is 1x4x8x8"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Flatten", {"c"}, "y"); }),
+              HasSubstr("output 'y' is 1x256"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Integers("to", {1, 2, 2, 64}).Node("Reshape", {"c", "to"}, "y");
+              }),
+              HasSubstr("cuts an axis in pieces"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Cast", {"c"}, "y").Int("to", 7); }),
+              HasSubstr("casts to element type 7"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Softmax", {"c"}, "s").Int("axis", 1).Node("Relu", {"s"}, "y");
+              }),
+              HasSubstr("reads what Softmax 's' gives"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("MaxPool", {"c"}, "p").Ints("kernel_shape", {2, 2}).AlsoWrites("where");
+                f.Node("Relu", {"where"}, "y");
+              }),
+              HasSubstr("other than its first"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("AveragePool", {"c"}, "y").Ints("kernel_shape", {3, 3});
+                f.Ints("strides", {2, 2}).Int("ceil_mode", 1).Int("count_include_pad", 1);
+              }),
+              HasSubstr("ceil_mode with count_include_pad"));
+}
+
+TEST(OnnxErrorsTest, InputsAreChecked) {
+  OnnxFile dynamic;
+  dynamic.Input("x", {-1, 3, -1, -1}).Ramp("w", {4, 3, 1, 1}).Node("Conv", {"x", "w"}, "c");
+  EXPECT_THAT(Malformed(dynamic), HasSubstr("input 'x': dimension 2 has no fixed size"));
+
+  OnnxFile batch;
+  batch.Input("x", {4, 3}).Ramp("w", {3, 2}).Node("MatMul", {"x", "w"}, "c");
+  EXPECT_THAT(Malformed(batch), HasSubstr("batch fixed to 4"));
+
+  OnnxFile huge;
+  huge.Input("x", {1, int64_t{1} << 20, 1 << 20, 8}).Ramp("w", {1, 1}).Node("Relu", {"x"}, "c");
+  EXPECT_THAT(Malformed(huge), HasSubstr("2^31"));
+
+  OnnxFile signal;
+  signal.Input("x", {1, 3, 100}).Ramp("w", {4, 3, 3}).Node("Conv", {"x", "w"}, "c");
+  EXPECT_THAT(Unsupported(signal), HasSubstr("input 'x' has 3 dimensions"));
+
+  OnnxFile two = Image();
+  two.Input("z", {1, 4, 8, 8}).Node("Add", {"c", "z"}, "y");
+  EXPECT_THAT(Unsupported(two), HasSubstr("2 inputs"));
+
+  OnnxFile outputs = Image();
+  outputs.Node("Relu", {"c"}, "r").Output("c").Output("r");
+  EXPECT_THAT(Unsupported(outputs), HasSubstr("2 outputs"));
+
+  OnnxFile bytes = Image();
+  bytes.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(2);
+  EXPECT_THAT(Unsupported(bytes), HasSubstr("element type 2"));
+}
+
+TEST(OnnxErrorsTest, TensorsAreChecked) {
+  OnnxFile external = Image();
+  external.graph().mutable_initializer(0)->set_data_location(1);
+  EXPECT_THAT(Malformed(external), HasSubstr("its data lie in another file"));
+
+  OnnxFile path = Image();
+  path.graph().mutable_initializer(0)->add_external_data()->set_key("location");
+  EXPECT_THAT(Malformed(path), HasSubstr("its data lie in another file"));
+
+  OnnxFile short_data = Image();
+  short_data.graph().mutable_initializer(0)->mutable_float_data()->RemoveLast();
+  EXPECT_THAT(Malformed(short_data), HasSubstr("tensor 'w': 15 values"));
+
+  OnnxFile raw = Image();
+  raw.graph().mutable_initializer(0)->set_raw_data("abc");
+  EXPECT_THAT(Malformed(raw), HasSubstr("its shape needs 64"));
+
+  OnnxFile overflow = Image();
+  overflow.graph().mutable_initializer(0)->set_dims(0, int64_t{1} << 62);
+  EXPECT_THAT(Malformed(overflow), HasSubstr("out of range"));
+
+  OnnxFile half = Image();
+  half.graph().mutable_initializer(0)->set_data_type(10);
+  EXPECT_THAT(Unsupported(half), HasSubstr("tensor 'w': element type 10"));
+
+  OnnxFile infinite = Image();
+  infinite.graph().mutable_initializer(0)->set_float_data(3, INFINITY);
+  EXPECT_THAT(Malformed(infinite), HasSubstr("layer 'c' has a weight or bias that is not a finite"));
+
+  OnnxFile mismatch;
+  mismatch.Input("x", {1, 5, 8, 8}).Ramp("w", {4, 4, 1, 1}).Node("Conv", {"x", "w"}, "c");
+  EXPECT_THAT(Malformed(mismatch), HasSubstr("do not match 5 input channels"));
+}
+
+TEST(OnnxErrorsTest, GraphsAreChecked) {
+  OnnxFile circle;
+  circle.Input("x", {1, 2}).Node("Add", {"x", "b"}, "a").Node("Relu", {"a"}, "b");
+  EXPECT_THAT(Malformed(circle), HasSubstr("in a circle"));
+
+  OnnxFile missing;
+  missing.Input("x", {1, 2}).Node("Add", {"x", "nobody"}, "a");
+  EXPECT_THAT(Malformed(missing), HasSubstr("reads tensor 'nobody', which nothing writes"));
+
+  OnnxFile twice = Image();
+  twice.Node("Relu", {"x"}, "c");
+  EXPECT_THAT(Malformed(twice), HasSubstr("written before"));
+
+  OnnxFile overwritten = Image();
+  overwritten.Node("Relu", {"c"}, "x");
+  EXPECT_THAT(Malformed(overwritten), HasSubstr("which is an input or initializer"));
+
+  OnnxFile layerless;
+  layerless.Input("x", {1, 2, 4, 4}).Node("MaxPool", {"x"}, "p").Ints("kernel_shape", {2, 2});
+  EXPECT_THAT(Malformed(layerless), HasSubstr("no layer with weights"));
+
+  OnnxFile constant;
+  constant.Input("x", {1, 2}).Ramp("w", {2}).Node("Identity", {"w"}, "c");
+  EXPECT_THAT(Malformed(constant), HasSubstr("does not depend on the input"));
+}
+
+TEST(OnnxErrorsTest, ASmallFileCannotAskForMuchMemory) {
+  OnnxFile file(13);
+  file.Input("x", {1, 2'000'000'000}).Floats("one", {}, {1}).Node("Add", {"x", "one"}, "y");
+  Refusal(file, absl::StatusCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace mico
