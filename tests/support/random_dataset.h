@@ -23,8 +23,8 @@ inline SplitData RandomSplit(const Shape& shape, const RandomDatasetOptions& opt
       data.bytes.push_back(static_cast<uint8_t>(random.Below(256)));
     } else {
       const double value = random.Gaussian();
-      data.floats.push_back(static_cast<float>(
-          options.can_be_negative || value >= 0.0 ? value : -value));
+      data.floats.push_back(
+          static_cast<float>(options.can_be_negative || value >= 0.0 ? value : -value));
     }
   }
   for (int64_t i = 0; i < options.samples; ++i) {
@@ -41,9 +41,8 @@ inline Dataset RandomDataset(const Shape& shape, uint64_t seed,
   dataset.is_uint8 = options.is_uint8;
   dataset.num_classes = options.num_classes;
   if (options.is_uint8) {
-    dataset.preparation = {.scale = 1.0 / 64.0,
-                           .mean = {options.can_be_negative ? 2.0 : 0.0},
-                           .std = {1.0}};
+    dataset.preparation = {
+        .scale = 1.0 / 64.0, .mean = {options.can_be_negative ? 2.0 : 0.0}, .std = {1.0}};
   }
   dataset.train = RandomSplit(shape, options, random);
   dataset.val = RandomSplit(shape, options, random);

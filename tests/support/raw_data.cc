@@ -34,7 +34,8 @@ absl::StatusOr<SplitData> ReadIdxPair(const std::filesystem::path& folder,
   SplitData data;
   data.count = BigEndian(images, 4);
   const uint64_t size = uint64_t{BigEndian(images, 8)} * BigEndian(images, 12);
-  if (images.size() != 16 + data.count * size || labels.size() != 8u + data.count) {
+  if (images.size() != 16 + data.count * size ||
+      labels.size() != 8 + static_cast<uint64_t>(data.count)) {
     return absl::InvalidArgumentError(fmt::format("{}: sizes do not agree", name));
   }
   data.bytes.assign(images.begin() + 16, images.end());
@@ -102,7 +103,8 @@ void Resize(SplitData& data) {
       for (int column = 0; column < 32; ++column) {
         const Tap x = TapAt(column);
         const auto across = [&](int line) {
-          return (1.0f - x.weight) * image[line * 28 + x.low] + x.weight * image[line * 28 + x.high];
+          return (1.0f - x.weight) * image[line * 28 + x.low] +
+                 x.weight * image[line * 28 + x.high];
         };
         data.floats.push_back(((1.0f - y.weight) * across(y.low) + y.weight * across(y.high)) /
                               255.0f);
@@ -144,9 +146,8 @@ absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder) {
   MICO_ASSIGN_OR_RETURN(const SplitData test,
                         ReadCifarBatch(data_folder / "cifar10" / "test_batch.bin.gz"));
   Dataset dataset = Assemble(std::move(train), test, {3, 32, 32}, "cifar10");
-  dataset.preparation = {.scale = 1.0 / 255.0,
-                         .mean = {0.485, 0.456, 0.406},
-                         .std = {0.229, 0.224, 0.225}};
+  dataset.preparation = {
+      .scale = 1.0 / 255.0, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
   return dataset;
 }
 

@@ -97,8 +97,8 @@ class TorchIntegerTest : public ::testing::Test {
   static BitScheme RandomScheme(const Graph& graph, bool input_non_negative, Random& random) {
     std::vector<LayerBits> layers;
     for (const int least : LeastInputBits(graph, input_non_negative)) {
-      layers.push_back({static_cast<int>(random.Between(1, 8)),
-                        static_cast<int>(random.Between(least, 8))});
+      layers.push_back(
+          {static_cast<int>(random.Between(1, 8)), static_cast<int>(random.Between(least, 8))});
     }
     return BitScheme(layers);
   }
@@ -138,7 +138,8 @@ TEST_F(TorchIntegerTest, NetworkThatEndsWithoutArithmeticEqualsTheOracle) {
 
 // One layer with extreme weights, so wide that float32 alone cannot hold its sums.
 ModelPackage WideLayer(int64_t inputs) {
-  auto graph = ParseGraph(fmt::format("input x {}x1x1\nfc = Conv(x) k=1x1 out=3\noutput fc", inputs));
+  auto graph =
+      ParseGraph(fmt::format("input x {}x1x1\nfc = Conv(x) k=1x1 out=3\noutput fc", inputs));
   Weights weights;
   weights.layers.push_back({std::vector<float>(3 * inputs), {0.0f, 1.0f, -1.0f}});
   Random random(6);
@@ -205,8 +206,7 @@ TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
 TEST_F(TorchIntegerTest, ASchemeThatCannotBeQuantizedDoesNotStopTheOthers) {
   const ModelPackage package = Network(kEndsWithPool, 3);
   const Dataset dataset = RandomDataset({1, 8, 8}, 5);
-  const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8"),
-                                       *BitScheme::Parse("w8a8,w8a8")};
+  const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8"), *BitScheme::Parse("w8a8,w8a8")};
 
   const auto outcomes = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
                                              Split::kVal, 10, schemes, nullptr);
@@ -224,8 +224,8 @@ TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
   const std::vector<BitScheme> schemes(3, *BitScheme::Parse("w8a8,w8a8,w8a8,w8a8,w8a8"));
   double last = 0.0;
 
-  const auto outcomes = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
-                                             schemes, [&](double progress) {
+  const auto outcomes = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes,
+                                             [&](double progress) {
                                                EXPECT_GE(progress, last);
                                                last = progress;
                                                return progress < 0.5;
@@ -237,7 +237,8 @@ TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
 
 TEST_F(TorchIntegerTest, RefusesDataThatDoesNotFitTheNetwork) {
   const ModelPackage package = Network(kResidual, 1);
-  const auto wrong_shape = evaluator_->Calibrate(package, RandomDataset({3, 8, 8}, 1), 0, 1, nullptr);
+  const auto wrong_shape =
+      evaluator_->Calibrate(package, RandomDataset({3, 8, 8}, 1), 0, 1, nullptr);
   const auto many_labels = evaluator_->Calibrate(
       package, RandomDataset({3, 9, 9}, 1, {.num_classes = 200}), 0, 1, nullptr);
 
