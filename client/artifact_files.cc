@@ -3,86 +3,136 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "client/output.h"
 #include "fmt/format.h"
 
 namespace mico {
 namespace {
 
-constexpr int64_t kMostBytes = 256 << 20;
-constexpr size_t kMostFiles = 10'000;
-
 using Archive = std::unique_ptr<archive, decltype(&archive_read_free)>;
+using Files = std::map<std::filesystem::path, std::string>;
 
-absl::Status CheckEntry(archive_entry* entry, const std::filesystem::path& name, int64_t so_far) {
-  const bool climbs = name.is_absolute() || name.empty() || *name.begin() == "..";
-  if (climbs || name.lexically_normal() != name) {
-    return absl::DataLossError(fmt::format("artifact: entry '{}' is not a plain relative name",
-                                           name.string()));
+absl::Status BadArchive(std::string_view why) {
+  return absl::DataLossError(fmt::format("artifact: {}", why));
+}
+
+absl::Status LibraryError(archive* reader) {
+  const char* text = archive_error_string(reader);
+  return BadArchive(text != nullptr ? text : "not a tar archive");
+}
+
+// A name that stays inside the folder wherever it is unpacked: "src/main.c".
+bool IsPlainRelative(const std::filesystem::path& name) {
+  return !name.empty() && !name.is_absolute() && name.has_filename() && name != "." &&
+         name.lexically_normal() == name &&
+         std::none_of(name.begin(), name.end(), [](const auto& part) { return part == ".."; });
+}
+
+absl::Status CheckEntry(archive_entry* entry, int64_t so_far, const UnpackLimits& limits) {
+  const char* name = archive_entry_pathname(entry);
+  if (name == nullptr || PrintableLine(name) != name || !IsPlainRelative(name)) {
+    return BadArchive(fmt::format("entry '{}' is not a plain relative name",
+                                  name != nullptr ? PrintableLine(name) : ""));
   }
   if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
-    return absl::DataLossError(
-        fmt::format("artifact: entry '{}' is not a regular file", name.string()));
+    return BadArchive(fmt::format("entry '{}' is not a regular file", name));
   }
-  if (archive_entry_size(entry) < 0 || so_far + archive_entry_size(entry) > kMostBytes) {
+  if (archive_entry_size(entry) < 0 || archive_entry_size(entry) > limits.most_bytes - so_far) {
     return absl::ResourceExhaustedError(
-        fmt::format("artifact: more than {} bytes at '{}'", kMostBytes, name.string()));
+        fmt::format("artifact: more than {} bytes at '{}'", limits.most_bytes, name));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::map<std::filesystem::path, std::string>> ReadTar(std::string_view tar) {
+absl::StatusOr<std::string> ReadContent(archive* reader, archive_entry* entry) {
+  std::string content(static_cast<size_t>(archive_entry_size(entry)), '\0');
+  if (archive_read_data(reader, content.data(), content.size()) !=
+      static_cast<la_ssize_t>(content.size())) {
+    return BadArchive(fmt::format("'{}' is cut short", archive_entry_pathname(entry)));
+  }
+  return content;
+}
+
+absl::Status AddFile(const std::filesystem::path& name, std::string content, Files& files) {
+  for (auto folder = name.parent_path(); !folder.empty(); folder = folder.parent_path()) {
+    if (files.contains(folder)) {
+      return BadArchive(
+          fmt::format("'{}' is a file and the folder of '{}'", folder.string(), name.string()));
+    }
+  }
+  // The entries below a folder follow its name.
+  const auto next = files.lower_bound(name / "");
+  const bool is_folder =
+      next != files.end() && next->first.string().starts_with(name.string() + "/");
+  if (is_folder || !files.emplace(name, std::move(content)).second) {
+    return BadArchive(fmt::format("'{}' comes twice", name.string()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Files> ReadTar(std::string_view tar, const UnpackLimits& limits) {
   const Archive reader(archive_read_new(), archive_read_free);
   archive_read_support_format_tar(reader.get());
   if (archive_read_open_memory(reader.get(), tar.data(), tar.size()) != ARCHIVE_OK) {
-    return absl::DataLossError(fmt::format("artifact: {}", archive_error_string(reader.get())));
+    return LibraryError(reader.get());
   }
-  std::map<std::filesystem::path, std::string> files;
+  Files files;
   int64_t bytes = 0;
   archive_entry* entry = nullptr;
   int result = ARCHIVE_OK;
   while ((result = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
-    const std::filesystem::path name(archive_entry_pathname(entry));
-    MICO_RETURN_IF_ERROR(CheckEntry(entry, name, bytes));
-    std::string content(static_cast<size_t>(archive_entry_size(entry)), '\0');
-    if (archive_read_data(reader.get(), content.data(), content.size()) !=
-        static_cast<la_ssize_t>(content.size())) {
-      return absl::DataLossError(fmt::format("artifact: '{}' is cut short", name.string()));
-    }
-    bytes += static_cast<int64_t>(content.size());
-    files[name] = std::move(content);
-    if (files.size() > kMostFiles) {
+    MICO_RETURN_IF_ERROR(CheckEntry(entry, bytes, limits));
+    if (files.size() == limits.most_files) {
       return absl::ResourceExhaustedError(
-          fmt::format("artifact: more than {} files", kMostFiles));
+          fmt::format("artifact: more than {} files", limits.most_files));
     }
+    MICO_ASSIGN_OR_RETURN(std::string content, ReadContent(reader.get(), entry));
+    bytes += static_cast<int64_t>(content.size());
+    MICO_RETURN_IF_ERROR(AddFile(archive_entry_pathname(entry), std::move(content), files));
   }
-  if (result != ARCHIVE_EOF) {
-    return absl::DataLossError(fmt::format("artifact: {}", archive_error_string(reader.get())));
-  }
+  if (result != ARCHIVE_EOF) return LibraryError(reader.get());
+  if (files.empty()) return BadArchive("no files in it");
   return files;
+}
+
+// Trouble with the user's own folder, whatever the system calls it.
+absl::Status FolderError(const std::filesystem::path& path, std::string_view why) {
+  return absl::FailedPreconditionError(fmt::format("{}: {}", path.string(), why));
 }
 
 }  // namespace
 
-absl::StatusOr<int> UnpackTar(std::string_view tar, const std::filesystem::path& folder) {
+absl::Status CheckNewOrEmpty(const std::filesystem::path& folder) {
   std::error_code error;
-  if (std::filesystem::exists(folder, error) && !std::filesystem::is_empty(folder, error)) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: not empty; needed: a new or empty folder", folder.string()));
+  const std::filesystem::file_status status = std::filesystem::status(folder, error);
+  if (status.type() == std::filesystem::file_type::not_found) return absl::OkStatus();
+  if (error) return FolderError(folder, error.message());
+  if (!std::filesystem::is_directory(status)) {
+    return FolderError(folder, "not a folder; needed: a new or empty folder");
   }
-  MICO_ASSIGN_OR_RETURN(const auto files, ReadTar(tar));
+  const bool empty = std::filesystem::is_empty(folder, error);
+  if (error) return FolderError(folder, error.message());
+  return empty ? absl::OkStatus() : FolderError(folder, "not empty; needed: a new or empty folder");
+}
+
+absl::StatusOr<int> UnpackTar(std::string_view tar, const std::filesystem::path& folder,
+                              const UnpackLimits& limits) {
+  MICO_RETURN_IF_ERROR(CheckNewOrEmpty(folder));
+  MICO_ASSIGN_OR_RETURN(const Files files, ReadTar(tar, limits));
   for (const auto& [name, content] : files) {
-    std::filesystem::create_directories((folder / name).parent_path(), error);
-    if (error) {
-      return absl::PermissionDeniedError(
-          fmt::format("creating {}: {}", (folder / name).parent_path().string(), error.message()));
-    }
-    MICO_RETURN_IF_ERROR(WriteFileDurably(folder / name, content));
+    const std::filesystem::path path = folder / name;
+    std::error_code error;
+    std::filesystem::create_directories(path.parent_path(), error);
+    if (error) return FolderError(path.parent_path(), error.message());
+    const absl::Status written = WriteFileDurably(path, content);
+    if (!written.ok()) return absl::FailedPreconditionError(written.message());
   }
   return static_cast<int>(files.size());
 }

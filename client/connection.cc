@@ -1,92 +1,125 @@
 #include "client/connection.h"
 
-#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
 
-#include "base/file.h"
 #include "base/status_macros.h"
-#include "client/exit_code.h"
 #include "fmt/format.h"
 
 namespace mico {
 namespace {
 
 constexpr size_t kChunkBytes = 256 * 1024;
-constexpr uint64_t kMostBlobBytes = uint64_t{1} << 32;
+constexpr uint64_t kMostDownloadBytes = uint64_t{1} << 30;
 constexpr int kMostMessageBytes = 64 * 1024 * 1024;
+constexpr int kConnectMs = 5'000;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMostMessageBytes);
+  // The time one attempt to connect may take.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
+  // Servers listen on loopback, where a proxy of the environment cannot reach them.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-}  // namespace
-
-ExitCode ToExitCode(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return ExitCode::kDone;
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-      return ExitCode::kServerUnreachable;
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-      return ExitCode::kNotAllowed;
-    case absl::StatusCode::kCancelled:
-      return ExitCode::kInterrupted;
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kDataLoss:
-      return ExitCode::kJobFailed;
-    default:
-      return ExitCode::kWrongInput;
-  }
+absl::Status FileError(const std::filesystem::path& path, std::string_view why) {
+  return absl::InvalidArgumentError(fmt::format("{}: {}", path.string(), why));
 }
+
+// Gives the file's bytes to `take` in chunks until it answers false.
+absl::Status ReadInChunks(const std::filesystem::path& path,
+                          const std::function<bool(std::string_view)>& take) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (error) return FileError(path, error.message());
+  if (!std::filesystem::is_regular_file(status)) return FileError(path, "not a regular file");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return FileError(path, std::strerror(errno));
+  std::string chunk(kChunkBytes, '\0');
+  bool wanted = true;
+  while (wanted && file) {
+    file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+    const auto got = static_cast<size_t>(file.gcount());
+    if (got > 0) wanted = take(std::string_view(chunk).substr(0, got));
+  }
+  return file.bad() ? FileError(path, std::strerror(errno)) : absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status FromGrpc(const grpc::Status& status) {
   return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
 }
 
-Connection::Connection(const std::string& address) : address_(address) {
-  const std::shared_ptr<grpc::Channel> channel = MakeChannel(address);
-  exploration_ = v1::ExplorationService::NewStub(channel);
-  blobs_ = v1::BlobService::NewStub(channel);
-}
+Connection::Connection(const std::string& address)
+    : address_(address),
+      channel_(MakeChannel(address)),
+      exploration_(v1::ExplorationService::NewStub(channel_)),
+      blobs_(v1::BlobService::NewStub(channel_)) {}
 
-absl::Status Connection::Explain(absl::Status status) const {
-  if (status.code() != absl::StatusCode::kUnavailable) return status;
-  return absl::UnavailableError(
-      fmt::format("server {} does not answer: {}; start one with `mico-server --data-dir DIR "
-                  "--with-worker`, or name it with --server or MICO_SERVER",
-                  address_, std::string(status.message())));
+absl::Status Connection::Explain(const absl::Status& status) const {
+  const std::string message(status.message());
+  const bool connected = channel_->GetState(false) == GRPC_CHANNEL_READY;
+  if (status.code() == absl::StatusCode::kUnavailable && !connected) {
+    return absl::UnavailableError(
+        fmt::format("server {} does not answer: {}; start one with `mico-server --data-dir DIR "
+                    "--with-worker`, or name it with --server or MICO_SERVER",
+                    address_, message));
+  }
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return absl::DeadlineExceededError(
+        fmt::format("server {} gave no answer within {} minutes", address_, kLongestCall.count()));
+  }
+  if (message.empty() && status.code() == absl::StatusCode::kUnimplemented) {
+    return absl::UnimplementedError(fmt::format(
+        "server {} does not know this call; needed: a mico-server as new as mico-cli", address_));
+  }
+  return status;
 }
 
 absl::StatusOr<Digest> Connection::UploadOnce(const std::filesystem::path& path) {
-  MICO_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMostBlobBytes));
-  const Digest digest = Digest::Of(bytes);
-  v1::FindMissingRequest request;
-  request.add_digests(digest.hex());
-  grpc::ClientContext context;
-  v1::FindMissingResponse response;
-  const grpc::Status status = blobs_->FindMissing(&context, request, &response);
-  if (!status.ok()) return Explain(FromGrpc(status));
-  if (response.missing_size() > 0) MICO_RETURN_IF_ERROR(Upload(digest, bytes));
+  DigestBuilder builder;
+  MICO_RETURN_IF_ERROR(ReadInChunks(path, [&](std::string_view chunk) {
+    builder.Update(chunk);
+    return true;
+  }));
+  const Digest digest = builder.Finish();
+  MICO_ASSIGN_OR_RETURN(const bool missing, IsMissing(digest));
+  if (missing) MICO_RETURN_IF_ERROR(Upload(digest, path));
   return digest;
 }
 
-absl::Status Connection::Upload(const Digest& digest, std::string_view bytes) {
+absl::StatusOr<bool> Connection::IsMissing(const Digest& digest) {
+  v1::FindMissingRequest request;
+  request.add_digests(digest.hex());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kLongestCall);
+  v1::FindMissingResponse response;
+  const grpc::Status status = blobs_->FindMissing(&context, request, &response);
+  if (!status.ok()) return Explain(FromGrpc(status));
+  return response.missing_size() > 0;
+}
+
+absl::Status Connection::Upload(const Digest& digest, const std::filesystem::path& path) {
   grpc::ClientContext context;
   v1::UploadResponse response;
   const auto writer = blobs_->Upload(&context, &response);
   v1::UploadRequest part;
   part.set_digest(digest.hex());
-  bool open = writer->Write(part);
-  for (size_t at = 0; open && at < bytes.size(); at += kChunkBytes) {
-    part.set_chunk(std::string(bytes.substr(at, kChunkBytes)));
-    open = writer->Write(part);
-  }
+  writer->Write(part);
+  // A refused Write means that the server has ended the call: Finish says why.
+  const absl::Status read = ReadInChunks(path, [&](std::string_view chunk) {
+    part.set_chunk(chunk.data(), chunk.size());
+    return writer->Write(part);
+  });
+  if (!read.ok()) context.TryCancel();
   writer->WritesDone();
-  return Explain(FromGrpc(writer->Finish()));
+  const absl::Status sent = Explain(FromGrpc(writer->Finish()));
+  return read.ok() ? sent : read;
 }
 
 absl::StatusOr<std::string> Connection::Download(const Digest& digest) {
@@ -98,18 +131,18 @@ absl::StatusOr<std::string> Connection::Download(const Digest& digest) {
   v1::DownloadResponse part;
   while (reader->Read(&part)) {
     bytes += part.chunk();
-    if (bytes.size() > kMostBlobBytes) {
+    if (bytes.size() > kMostDownloadBytes) {
       context.TryCancel();
       return absl::ResourceExhaustedError(
-          fmt::format("blob {}: larger than {} bytes", digest.ShortHex(), kMostBlobBytes));
+          fmt::format("blob {}: larger than {} bytes", digest.ShortHex(), kMostDownloadBytes));
     }
   }
   const grpc::Status status = reader->Finish();
   if (!status.ok()) return Explain(FromGrpc(status));
-  if (Digest::Of(bytes) != digest) {
+  const Digest found = Digest::Of(bytes);
+  if (found != digest) {
     return absl::DataLossError(fmt::format("blob {}: the {} bytes received have digest {}",
-                                           digest.ShortHex(), bytes.size(),
-                                           Digest::Of(bytes).ShortHex()));
+                                           digest.ShortHex(), bytes.size(), found.ShortHex()));
   }
   return bytes;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -15,37 +16,45 @@ namespace mico {
 
 absl::Status FromGrpc(const grpc::Status& status);
 
-// The API of one server. Calls that find nobody fail with Unavailable within a few seconds.
+// The API of one server. Calls that find nobody fail with Unavailable within seconds.
 class Connection {
  public:
+  // `address` is HOST:PORT, or unix:PATH.
   explicit Connection(const std::string& address);
 
   v1::ExplorationService::Stub& exploration() { return *exploration_; }
   const std::string& address() const { return address_; }
 
-  // One unary call: call([&](auto* context, auto* response) { return stub.X(context, request, response); })
+  // One unary call:
+  //   server.Call<v1::Job>(&v1::ExplorationService::Stub::GetJob, request)
   template <typename Response, typename Method, typename Request>
   absl::StatusOr<Response> Call(Method method, const Request& request) {
     grpc::ClientContext context;
-    context.set_wait_for_ready(false);
+    context.set_deadline(std::chrono::system_clock::now() + kLongestCall);
     Response response;
     const grpc::Status status = (exploration_.get()->*method)(&context, request, &response);
     if (!status.ok()) return Explain(FromGrpc(status));
     return response;
   }
 
-  // Sends the file's bytes unless the server has them; returns their digest.
+  // Sends the file's bytes unless the server has them; returns their digest. InvalidArgument for a
+  // file that cannot be read. The file is read twice and never held whole.
   absl::StatusOr<Digest> UploadOnce(const std::filesystem::path& path);
-  // The blob's bytes, checked against its digest.
+  // The blob's bytes, at most 1 GiB, checked against its digest.
   absl::StatusOr<std::string> Download(const Digest& digest);
 
-  // Adds the address to an Unavailable.
-  absl::Status Explain(absl::Status status) const;
+  // Adds what the user can do about it, where there is something.
+  absl::Status Explain(const absl::Status& status) const;
 
  private:
-  absl::Status Upload(const Digest& digest, std::string_view bytes);
+  // A server checks a large model for seconds; one that is silent this long will not answer.
+  static constexpr std::chrono::minutes kLongestCall{5};
+
+  absl::StatusOr<bool> IsMissing(const Digest& digest);
+  absl::Status Upload(const Digest& digest, const std::filesystem::path& path);
 
   std::string address_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ExplorationService::Stub> exploration_;
   std::unique_ptr<v1::BlobService::Stub> blobs_;
 };

@@ -2,9 +2,12 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "base/file.h"
-#include "base/status_macros.h"
+#include "client/units.h"
 #include "fmt/format.h"
 #include "yaml-cpp/yaml.h"
 
@@ -13,40 +16,54 @@ namespace {
 
 constexpr uint64_t kMostBytes = 1 << 20;
 
-using Setter = std::function<void(const YAML::Node&)>;
+// Takes a value into its field; the answer is what was needed where the value does not do.
+using Setter = std::function<std::optional<std::string>(const YAML::Node&)>;
 
 template <typename T>
-Setter Into(std::optional<T>& field) {
-  return [&field](const YAML::Node& node) {
-    const T value = node.as<T>();
+Setter IntoNumber(std::optional<T>& field) {
+  return [&field](const YAML::Node& node) -> std::optional<std::string> {
+    if (!node.IsScalar()) return "a whole number";
+    const std::optional<T> value = ParseWholeNumber<T>(node.Scalar());
+    if (!value) return "a whole number";
     if (!field) field = value;
+    return std::nullopt;
+  };
+}
+
+Setter IntoText(std::optional<std::string>& field) {
+  return [&field](const YAML::Node& node) -> std::optional<std::string> {
+    if (!node.IsScalar() || node.Scalar().empty()) return "one value";
+    if (!field) field = node.Scalar();
+    return std::nullopt;
   };
 }
 
 Setter IntoPath(const std::filesystem::path& folder, std::optional<std::string>& field) {
-  return [&folder, &field](const YAML::Node& node) {
-    const std::string value = (folder / node.as<std::string>()).lexically_normal().string();
-    if (!field) field = value;
+  return [&folder, &field](const YAML::Node& node) -> std::optional<std::string> {
+    if (!node.IsScalar() || node.Scalar().empty()) return "the name of a file";
+    if (!field) field = (folder / node.Scalar()).lexically_normal().string();
+    return std::nullopt;
   };
+}
+
+absl::Status Wrong(const std::filesystem::path& path, std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("{}: {}", path.string(), what));
 }
 
 absl::Status Apply(const YAML::Node& root, const std::map<std::string, Setter>& setters,
                    const std::filesystem::path& path) {
   if (!root.IsMap()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: needed: a map of submit's fields, like `model: net.onnx`", path.string()));
+    return Wrong(path, "needed: a map of submit's fields, like `model: net.onnx`");
   }
+  std::set<std::string> seen;
   for (const auto& entry : root) {
-    const auto key = entry.first.as<std::string>();
+    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
     const auto setter = setters.find(key);
-    if (setter == setters.end()) {
-      return absl::InvalidArgumentError(fmt::format("{}: unknown key '{}'", path.string(), key));
-    }
-    try {
-      setter->second(entry.second);
-    } catch (const YAML::Exception& error) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: key '{}': {}", path.string(), key, error.what()));
+    if (setter == setters.end()) return Wrong(path, fmt::format("unknown key '{}'", key));
+    if (!seen.insert(key).second) return Wrong(path, fmt::format("key '{}' comes twice", key));
+    if (const std::optional<std::string> needed = setter->second(entry.second)) {
+      const std::string found = entry.second.IsScalar() ? entry.second.Scalar() : "";
+      return Wrong(path, fmt::format("key '{}': '{}'; needed: {}", key, found, *needed));
     }
   }
   return absl::OkStatus();
@@ -55,25 +72,26 @@ absl::Status Apply(const YAML::Node& root, const std::map<std::string, Setter>& 
 }  // namespace
 
 absl::Status MergeJobFile(const std::filesystem::path& path, SubmitOptions& options) {
-  MICO_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMostBytes));
+  const absl::StatusOr<std::string> text = ReadFile(path, kMostBytes);
+  if (!text.ok()) return absl::InvalidArgumentError(text.status().message());
   const std::filesystem::path folder = path.parent_path();
   const std::map<std::string, Setter> setters{
       {"model", IntoPath(folder, options.model)},
       {"data", IntoPath(folder, options.data)},
-      {"target", Into(options.target)},
-      {"strategy", Into(options.strategy)},
-      {"max-latency", Into(options.max_latency)},
-      {"max-ram", Into(options.max_ram)},
-      {"max-flash", Into(options.max_flash)},
-      {"min-accuracy", Into(options.min_accuracy)},
-      {"trials", Into(options.trials)},
-      {"calibration-samples", Into(options.calibration_samples)},
-      {"seed", Into(options.seed)},
+      {"target", IntoText(options.target)},
+      {"strategy", IntoText(options.strategy)},
+      {"max-latency", IntoText(options.max_latency)},
+      {"max-ram", IntoText(options.max_ram)},
+      {"max-flash", IntoText(options.max_flash)},
+      {"min-accuracy", IntoText(options.min_accuracy)},
+      {"trials", IntoNumber(options.trials)},
+      {"calibration-samples", IntoNumber(options.calibration_samples)},
+      {"seed", IntoNumber(options.seed)},
   };
   try {
-    return Apply(YAML::Load(text), setters, path);
+    return Apply(YAML::Load(*text), setters, path);
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(fmt::format("{}: {}", path.string(), error.what()));
+    return Wrong(path, error.what());
   }
 }
 

@@ -1,6 +1,7 @@
-#include <chrono>
-
+#include "base/status_macros.h"
+#include "client/output.h"
 #include "client/render.h"
+#include "client/table.h"
 #include "client/units.h"
 #include "client/verbs.h"
 #include "fmt/chrono.h"
@@ -15,37 +16,45 @@ std::string Time(int64_t milliseconds) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(milliseconds / 1000));
 }
 
-// Fetches every page of a list and prints it: as one JSON message, or as a table whose rows `add`
-// makes of a page.
-template <typename Request, typename Response, typename Method, typename AddRows>
-ExitCode PrintPages(Connection& server, const GlobalOptions& global, Method method, Table table,
-                    AddRows add) {
+// Numbers as people read them, or exactly as the message has them for CSV.
+struct Numbers {
+  bool exact = false;
+  std::string Count(int64_t n) const { return exact ? std::to_string(n) : FormatCount(n); }
+  std::string Bytes(int64_t n) const { return exact ? std::to_string(n) : FormatBytes(n); }
+  std::string DigestText(const std::string& hex) const { return exact ? hex : hex.substr(0, 12); }
+};
+
+// Prints a list as its JSON message, or as a table whose rows `add` makes of it.
+template <typename Response, typename AddRows>
+ExitCode PrintList(const absl::StatusOr<Response>& list, const GlobalOptions& global, Table table,
+                   AddRows add) {
+  if (!list.ok()) return Fail(list.status());
+  if (global.output == OutputFormat::kJson) {
+    Print(ToJson(*list));
+    return ExitCode::kDone;
+  }
+  add(*list, table, Numbers{global.output == OutputFormat::kCsv});
+  Print(table.Render(global.output));
+  return ExitCode::kDone;
+}
+
+// Every page of a list as one message.
+template <typename Request, typename Response, typename Method>
+absl::StatusOr<Response> AllPages(Connection& server, Method method) {
   Request request;
   Response all;
   request.set_page_size(200);
   while (true) {
-    const absl::StatusOr<Response> page = server.Call<Response>(method, request);
-    if (!page.ok()) return Fail(page.status());
-    add(*page, table);
-    all.MergeFrom(*page);
-    if (page->next_page_token().empty()) break;
-    request.set_page_token(page->next_page_token());
+    MICO_ASSIGN_OR_RETURN(Response page, server.Call<Response>(method, request));
+    const std::string next = page.next_page_token();
+    all.MergeFrom(page);
+    all.clear_next_page_token();
+    if (next.empty()) return all;
+    if (next == request.page_token()) {
+      return absl::InternalError(fmt::format("the server answers page '{}' with itself", next));
+    }
+    request.set_page_token(next);
   }
-  all.clear_next_page_token();
-  fmt::print("{}", global.output == OutputFormat::kJson ? ToJson(all)
-                                                        : table.Render(global.output));
-  return ExitCode::kDone;
-}
-
-template <typename Request, typename Response, typename Method, typename AddRows>
-ExitCode PrintWhole(Connection& server, const GlobalOptions& global, Method method, Table table,
-                    AddRows add) {
-  const absl::StatusOr<Response> response = server.Call<Response>(method, Request());
-  if (!response.ok()) return Fail(response.status());
-  add(*response, table);
-  fmt::print("{}", global.output == OutputFormat::kJson ? ToJson(*response)
-                                                        : table.Render(global.output));
-  return ExitCode::kDone;
 }
 
 using Stub = v1::ExplorationService::Stub;
@@ -53,14 +62,13 @@ using Stub = v1::ExplorationService::Stub;
 }  // namespace
 
 ExitCode ListJobs(Connection& server, const GlobalOptions& global) {
-  return PrintPages<v1::ListJobsRequest, v1::ListJobsResponse>(
-      server, global, &Stub::ListJobs,
+  return PrintList(
+      AllPages<v1::ListJobsRequest, v1::ListJobsResponse>(server, &Stub::ListJobs), global,
       Table({"job", "state", "model", "data", "target", "strategy", "trials", "front", "created"}),
-      [](const v1::ListJobsResponse& page, Table& table) {
+      [](const v1::ListJobsResponse& page, Table& table, Numbers numbers) {
         for (const v1::Job& job : page.jobs()) {
-          table.Add({job.id(), JobStateName(job.state()), Printable(job.spec().model_name()),
-                     Printable(job.spec().dataset_name()), Printable(job.spec().target()),
-                     Printable(job.spec().strategy()),
+          table.Add({job.id(), JobStateName(job.state()), job.spec().model_name(),
+                     job.spec().dataset_name(), job.spec().target(), job.spec().strategy(),
                      fmt::format("{:.0f}/{}", job.trials_spent(), job.spec().trials()),
                      std::to_string(job.front_size()), Time(job.created_ms())});
         }
@@ -68,66 +76,63 @@ ExitCode ListJobs(Connection& server, const GlobalOptions& global) {
 }
 
 ExitCode ListModels(Connection& server, const GlobalOptions& global) {
-  return PrintPages<v1::ListModelsRequest, v1::ListModelsResponse>(
-      server, global, &Stub::ListModels,
+  return PrintList(
+      AllPages<v1::ListModelsRequest, v1::ListModelsResponse>(server, &Stub::ListModels), global,
       Table({"digest", "name", "layers", "MACs", "parameters", "input", "created"}),
-      [](const v1::ListModelsResponse& page, Table& table) {
+      [](const v1::ListModelsResponse& page, Table& table, Numbers numbers) {
         for (const v1::ModelSummary& model : page.models()) {
-          table.Add({model.digest().substr(0, 12), Printable(model.name()),
-                     std::to_string(model.layers()), FormatCount(model.macs()),
-                     FormatCount(model.parameters()), model.input_shape(),
+          table.Add({numbers.DigestText(model.digest()), model.name(),
+                     std::to_string(model.layers()), numbers.Count(model.macs()),
+                     numbers.Count(model.parameters()), model.input_shape(),
                      Time(model.created_ms())});
         }
       });
 }
 
 ExitCode ListDatasets(Connection& server, const GlobalOptions& global) {
-  return PrintPages<v1::ListDatasetsRequest, v1::ListDatasetsResponse>(
-      server, global, &Stub::ListDatasets,
-      Table({"digest", "name", "size", "created", "description"}),
-      [](const v1::ListDatasetsResponse& page, Table& table) {
+  return PrintList(
+      AllPages<v1::ListDatasetsRequest, v1::ListDatasetsResponse>(server, &Stub::ListDatasets),
+      global, Table({"digest", "name", "size", "created", "description"}),
+      [](const v1::ListDatasetsResponse& page, Table& table, Numbers numbers) {
         for (const v1::DatasetSummary& dataset : page.datasets()) {
-          std::string description = Printable(dataset.description());
-          for (char& c : description) {
-            if (c == '\n') c = ' ';
-          }
-          table.Add({dataset.digest().substr(0, 12), Printable(dataset.name()),
-                     FormatBytes(dataset.bytes()), Time(dataset.created_ms()), description});
+          table.Add({numbers.DigestText(dataset.digest()), dataset.name(),
+                     numbers.Bytes(dataset.bytes()), Time(dataset.created_ms()),
+                     dataset.description()});
         }
       });
 }
 
 ExitCode ListTargets(Connection& server, const GlobalOptions& global) {
-  return PrintWhole<v1::ListTargetsRequest, v1::ListTargetsResponse>(
-      server, global, &Stub::ListTargets,
+  return PrintList(
+      server.Call<v1::ListTargetsResponse>(&Stub::ListTargets, v1::ListTargetsRequest()), global,
       Table({"target", "isa", "clock", "flash", "RAM", "weight bits", "activation bits", "counts",
              "board", "profiled", "workers"}),
-      [](const v1::ListTargetsResponse& response, Table& table) {
+      [](const v1::ListTargetsResponse& response, Table& table, Numbers numbers) {
         for (const v1::TargetSummary& summary : response.targets()) {
           const v1::Target& target = summary.target();
-          table.Add({Printable(target.name()), Printable(target.isa()),
-                     fmt::format("{} MHz", target.clock_hz() / 1'000'000),
-                     FormatBytes(target.flash_bytes()), FormatBytes(target.ram_bytes()),
+          table.Add({target.name(), target.isa(),
+                     numbers.exact ? std::to_string(target.clock_hz())
+                                   : fmt::format("{} MHz", target.clock_hz() / 1'000'000),
+                     numbers.Bytes(target.flash_bytes()), numbers.Bytes(target.ram_bytes()),
                      fmt::format("{}", fmt::join(target.weight_bits(), " ")),
                      fmt::format("{}", fmt::join(target.activation_bits(), " ")), target.counts(),
                      target.has_board() ? "yes" : "no",
                      std::to_string(summary.profiled_signatures()),
-                     Printable(fmt::format("{}", fmt::join(summary.workers(), " ")))});
+                     fmt::format("{}", fmt::join(summary.workers(), " "))});
         }
       });
 }
 
 ExitCode ListWorkers(Connection& server, const GlobalOptions& global) {
-  return PrintWhole<v1::ListWorkersRequest, v1::ListWorkersResponse>(
-      server, global, &Stub::ListWorkers,
+  return PrintList(
+      server.Call<v1::ListWorkersResponse>(&Stub::ListWorkers, v1::ListWorkersRequest()), global,
       Table({"worker", "name", "version", "alive", "evaluates", "targets", "running", "last seen"}),
-      [](const v1::ListWorkersResponse& response, Table& table) {
+      [](const v1::ListWorkersResponse& response, Table& table, Numbers numbers) {
         for (const v1::WorkerSummary& worker : response.workers()) {
-          table.Add({worker.id().substr(0, 12), Printable(worker.name()),
-                     Printable(worker.version()), worker.alive() ? "yes" : "no",
-                     worker.evaluates() ? "yes" : "no",
-                     Printable(fmt::format("{}", fmt::join(worker.targets(), " "))),
-                     worker.running_task().empty() ? "-" : Printable(worker.running_task()),
+          table.Add({numbers.DigestText(worker.id()), worker.name(), worker.version(),
+                     worker.alive() ? "yes" : "no", worker.evaluates() ? "yes" : "no",
+                     fmt::format("{}", fmt::join(worker.targets(), " ")),
+                     worker.running_task().empty() ? "-" : worker.running_task(),
                      Time(worker.last_seen_ms())});
         }
       });

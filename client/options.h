@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ struct FetchOptions {
   std::string job;
   std::optional<int64_t> trial;  // absent: the best
   std::string folder;
+  // How often a pending artifact is asked for: building takes seconds.
+  std::chrono::milliseconds poll_interval{250};
 };
 
 }  // namespace mico

@@ -2,25 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "client/output.h"
+#include "client/table.h"
 #include "client/units.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace mico {
 namespace {
 
-std::string CsvField(const std::string& field) {
-  if (field.find_first_of(",\"\n") == std::string::npos) return field;
-  std::string quoted = "\"";
-  for (const char c : field) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + "\"";
-}
+constexpr int kChartColumns = 64;
+constexpr int kChartRows = 14;
+constexpr size_t kChartLines = kChartRows + 3;  // with the axis, its numbers and the legend
+constexpr size_t kLeastTableLines = 5;
 
 double Share(const v1::Accuracy& accuracy) {
   return accuracy.total() == 0
@@ -28,50 +23,120 @@ double Share(const v1::Accuracy& accuracy) {
              : static_cast<double>(accuracy.correct()) / static_cast<double>(accuracy.total());
 }
 
-std::string Percent(const v1::Accuracy& accuracy) {
-  return accuracy.total() == 0 ? "-" : fmt::format("{:.2f} %", 100.0 * Share(accuracy));
-}
-
-// One digit a layer: "8842".
-std::string Widths(const v1::BitScheme& scheme, bool weights) {
-  std::string digits;
+// One digit a layer, as "8842" or "8 8 4 2". A width is 1-8; anything else would shift the layers
+// behind it.
+std::string Widths(const v1::BitScheme& scheme, bool weights, std::string_view separator) {
+  std::vector<char> digits;
   for (const v1::LayerBits& layer : scheme.layers()) {
-    digits += std::to_string(weights ? layer.weight_bits() : layer.input_bits());
+    const uint32_t bits = weights ? layer.weight_bits() : layer.input_bits();
+    digits.push_back(bits >= 1 && bits <= 8 ? static_cast<char>('0' + bits) : '?');
   }
-  return digits;
+  return fmt::format("{}", fmt::join(digits, separator));
 }
 
-const v1::Trial* UniformEight(const v1::Job& job) {
+int64_t UniformEightLatency(const v1::Job& job) {
   for (const v1::Trial& trial : job.uniform()) {
-    if (trial.label() == "uniform w8a8") return &trial;
+    if (trial.label() == "uniform w8a8") return trial.cost().latency_cycles();
   }
-  return nullptr;
+  return 0;
 }
 
-// Latency as a share of the uniform 8-bit network's.
-std::string Relative(const v1::Trial& trial, const v1::Trial* uniform8) {
-  if (uniform8 == nullptr || uniform8->cost().latency_cycles() == 0) return "-";
-  return fmt::format("{:.2f}x", static_cast<double>(trial.cost().latency_cycles()) /
-                                    static_cast<double>(uniform8->cost().latency_cycles()));
+bool IsOnFront(const v1::Job& job, const v1::Trial& trial) {
+  return std::any_of(job.front().begin(), job.front().end(),
+                     [&](const auto& t) { return t.number() == trial.number(); });
 }
 
-std::vector<std::string> TrialRow(const v1::Trial& trial, const v1::Trial* uniform8,
-                                  const std::string& kind, bool exact_numbers) {
-  const auto bytes = [&](int64_t n) { return exact_numbers ? std::to_string(n) : FormatBytes(n); };
-  const auto count = [&](int64_t n) { return exact_numbers ? std::to_string(n) : FormatCount(n); };
-  const auto share = [&](const v1::Accuracy& accuracy) {
-    return exact_numbers ? fmt::format("{:.6f}", Share(accuracy)) : Percent(accuracy);
+// Latency as a share of the uniform 8-bit network's; empty where that is not known.
+std::string Relative(const v1::Trial& trial, int64_t uniform8,
+                     std::string_view precision_and_unit) {
+  if (uniform8 == 0) return "";
+  const double share =
+      static_cast<double>(trial.cost().latency_cycles()) / static_cast<double>(uniform8);
+  return fmt::format(fmt::runtime(precision_and_unit), share);
+}
+
+std::vector<std::string> TextRow(const v1::Job& job, const v1::Trial& trial, bool on_front) {
+  const std::string relative = Relative(trial, UniformEightLatency(job), "{:.2f}x");
+  const std::string network =
+      trial.label().empty() ? "front" : trial.label() + (on_front ? " *" : "");
+  return {std::to_string(trial.number()),
+          network,
+          FormatCount(trial.cost().latency_cycles()),
+          relative.empty() ? "-" : relative,
+          Percent(trial.val()),
+          Percent(trial.test()),
+          FormatBytes(trial.cost().peak_ram_bytes()),
+          FormatBytes(trial.cost().flash_bytes()),
+          Widths(trial.scheme(), true, ""),
+          Widths(trial.scheme(), false, "")};
+}
+
+std::vector<std::string> CsvRow(const v1::Job& job, const v1::Trial& trial, bool on_front) {
+  const auto share = [](const v1::Accuracy& accuracy) {
+    return accuracy.total() == 0 ? "" : fmt::format("{:.6f}", Share(accuracy));
   };
   return {std::to_string(trial.number()),
-          kind,
-          count(trial.cost().latency_cycles()),
-          Relative(trial, uniform8),
+          trial.label(),
+          on_front ? "yes" : "no",
+          std::to_string(trial.cost().latency_cycles()),
+          job.target_info().counts(),
+          Relative(trial, UniformEightLatency(job), "{:.6f}"),
           share(trial.val()),
-          trial.has_test() ? share(trial.test()) : "-",
-          bytes(trial.cost().peak_ram_bytes()),
-          bytes(trial.cost().flash_bytes()),
-          Widths(trial.scheme(), true),
-          Widths(trial.scheme(), false)};
+          share(trial.test()),
+          std::to_string(trial.cost().peak_ram_bytes()),
+          std::to_string(trial.cost().flash_bytes()),
+          Widths(trial.scheme(), true, " "),
+          Widths(trial.scheme(), false, " ")};
+}
+
+std::string FrontAsCsv(const v1::Job& job) {
+  Table table({"trial", "network", "front", "latency", "counts", "latency_vs_uniform8", "val",
+               "test", "ram_bytes", "flash_bytes", "weight_bits", "input_bits"});
+  for (const v1::Trial& trial : job.front()) table.Add(CsvRow(job, trial, true));
+  for (const v1::Trial& trial : job.uniform()) {
+    if (!IsOnFront(job, trial)) table.Add(CsvRow(job, trial, false));
+  }
+  return table.ToCsv();
+}
+
+// `most` of the front, both ends among them.
+std::vector<const v1::Trial*> ThinnedFront(const v1::Job& job, size_t most) {
+  const auto all = static_cast<size_t>(job.front_size());
+  const size_t shown = std::min(all, most);
+  std::vector<const v1::Trial*> trials;
+  for (size_t i = 0; i < shown; ++i) {
+    const size_t at = shown == 1 ? all - 1 : i * (all - 1) / (shown - 1);
+    trials.push_back(&job.front(static_cast<int>(at)));
+  }
+  return trials;
+}
+
+std::string FrontAsText(const v1::Job& job, size_t most_rows) {
+  Table table({"trial", "network",
+               job.target_info().counts().empty() ? "latency" : job.target_info().counts(),
+               "vs 8 bit", "val", "test", "RAM", "flash", "weights", "inputs"});
+  std::vector<const v1::Trial*> others;
+  for (const v1::Trial& trial : job.uniform()) {
+    if (!IsOnFront(job, trial)) others.push_back(&trial);
+  }
+  const std::vector<const v1::Trial*> front = ThinnedFront(job, most_rows);
+  const size_t all = static_cast<size_t>(job.front_size()) + others.size();
+  others.resize(std::min(others.size(), most_rows - front.size()));
+  bool uniform_on_front = false;
+  for (const v1::Trial* trial : front) {
+    table.Add(TextRow(job, *trial, true));
+    uniform_on_front = uniform_on_front || !trial->label().empty();
+  }
+  for (const v1::Trial* trial : others) table.Add(TextRow(job, *trial, false));
+  std::string text = table.ToText();
+  const size_t shown = front.size() + others.size();
+  if (shown < all) {
+    text +=
+        fmt::format("{} of {} rows; all: mico-cli front {}\n", shown, all, PrintableLine(job.id()));
+  } else if (uniform_on_front) {
+    text += "* a uniform network on the front\n";
+  }
+  return text;
 }
 
 struct ChartPoint {
@@ -81,14 +146,12 @@ struct ChartPoint {
 
 std::vector<ChartPoint> ChartPoints(const v1::Job& job) {
   std::vector<ChartPoint> points;
-  for (const v1::Trial& trial : job.uniform()) {
+  const auto add = [&](const v1::Trial& trial, char mark) {
     points.push_back(
-        {static_cast<double>(trial.cost().latency_cycles()), Share(trial.val()), 'u'});
-  }
-  for (const v1::Trial& trial : job.front()) {
-    points.push_back(
-        {static_cast<double>(trial.cost().latency_cycles()), Share(trial.val()), 'o'});
-  }
+        {static_cast<double>(trial.cost().latency_cycles()), Share(trial.val()), mark});
+  };
+  for (const v1::Trial& trial : job.uniform()) add(trial, 'u');
+  for (const v1::Trial& trial : job.front()) add(trial, 'o');
   // What lies far below the best would flatten everything worth looking at.
   double best = 0.0;
   for (const ChartPoint& point : points) best = std::max(best, point.accuracy);
@@ -96,92 +159,100 @@ std::vector<ChartPoint> ChartPoints(const v1::Job& job) {
   return points;
 }
 
+// The numbers below the chart: the least latency on the left, the greatest on the right.
+std::string LatencyAxis(double fast, double slow, const std::string& counts, int columns) {
+  const std::string left = FormatCount(static_cast<int64_t>(fast));
+  const std::string right = FormatCount(static_cast<int64_t>(slow)) + " " + counts;
+  const int gap = columns - static_cast<int>(left.size() + right.size());
+  return left + std::string(static_cast<size_t>(std::max(gap, 1)), ' ') + right;
+}
+
+std::string RunningLines(const v1::Job& job, size_t most) {
+  std::string text;
+  size_t shown = 0;
+  for (const v1::RunningTask& task : job.running()) {
+    if (shown++ == most) {
+      return text + fmt::format("  and {} more\n", static_cast<size_t>(job.running_size()) - most);
+    }
+    text += fmt::format("  {:<10} on {}  {:3.0f} %{}\n", PrintableLine(task.kind()),
+                        PrintableLine(task.worker_name()), 100.0 * task.progress(),
+                        task.attempt() > 1 ? fmt::format("  attempt {}", task.attempt()) : "");
+  }
+  return text;
+}
+
+std::string EndLines(const v1::Job& job) {
+  std::string text;
+  if (job.hypervolume() > 0.0) text += fmt::format("hypervolume {:.4f}\n", job.hypervolume());
+  for (const std::string& warning : job.warnings()) {
+    text += fmt::format("warning: {}\n", Printable(warning));
+  }
+  if (!job.stop_reason().empty()) text += fmt::format("ended: {}\n", Printable(job.stop_reason()));
+  if (!job.error().empty()) text += fmt::format("error: {}\n", Printable(job.error()));
+  return text;
+}
+
+size_t Lines(std::string_view text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// Chart and table in at most `room` lines.
+std::string PictureOfFront(const v1::Job& job, size_t room) {
+  if (job.front_size() + job.uniform_size() == 0) return "";
+  std::string text;
+  if (room >= kChartLines + kLeastTableLines) {
+    text = RenderChart(job, kChartColumns, kChartRows);
+    room -= room == kEveryRow ? 0 : Lines(text);
+  }
+  // Its header and the line below it.
+  if (room < 3) return text;
+  return text + RenderFront(job, OutputFormat::kTable, room == kEveryRow ? kEveryRow : room - 2);
+}
+
 }  // namespace
 
-std::string Table::ToText() const {
-  std::vector<size_t> widths(rows_.front().size(), 0);
-  for (const auto& row : rows_) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows_) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
-std::string Table::ToCsv() const {
-  std::string text;
-  for (const auto& row : rows_) {
-    std::vector<std::string> fields;
-    for (const std::string& field : row) fields.push_back(CsvField(field));
-    text += fmt::format("{}\n", fmt::join(fields, ","));
-  }
-  return text;
-}
-
-std::string Printable(std::string_view text) {
-  std::string clean(text);
-  for (char& c : clean) {
-    const auto code = static_cast<unsigned char>(c);
-    if ((code < 0x20 && c != '\n') || code == 0x7f) c = '?';
-  }
-  return clean;
-}
-
-std::string ToJson(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  std::string text;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  return status.ok() ? text : fmt::format("{{\"error\": \"{}\"}}\n", status.ToString());
+std::string Percent(const v1::Accuracy& accuracy) {
+  return accuracy.total() == 0 ? "-" : fmt::format("{:.2f} %", 100.0 * Share(accuracy));
 }
 
 std::string JobStateName(v1::JobState state) {
   switch (state) {
-    case v1::JOB_STATE_PREPARING: return "preparing";
-    case v1::JOB_STATE_SEARCHING: return "searching";
-    case v1::JOB_STATE_FINISHING: return "finishing";
-    case v1::JOB_STATE_DONE: return "done";
-    case v1::JOB_STATE_FAILED: return "failed";
-    case v1::JOB_STATE_CANCELLED: return "cancelled";
-    default: return "unknown";
+    case v1::JOB_STATE_PREPARING:
+      return "preparing";
+    case v1::JOB_STATE_SEARCHING:
+      return "searching";
+    case v1::JOB_STATE_FINISHING:
+      return "finishing";
+    case v1::JOB_STATE_DONE:
+      return "done";
+    case v1::JOB_STATE_FAILED:
+      return "failed";
+    case v1::JOB_STATE_CANCELLED:
+      return "cancelled";
+    default:
+      return "unknown";
   }
 }
 
+bool HasEnded(v1::JobState state) {
+  return state == v1::JOB_STATE_DONE || state == v1::JOB_STATE_FAILED ||
+         state == v1::JOB_STATE_CANCELLED;
+}
+
 std::string ProgressLine(const v1::Job& job) {
-  std::string line = fmt::format("{} {:<10}", job.id(), JobStateName(job.state()));
+  std::string line = fmt::format("{} {:<9}", job.id(), JobStateName(job.state()));
   if (job.spec().trials() > 0) {
     line += fmt::format("  {:.1f}/{} trials", job.trials_spent(), job.spec().trials());
   }
   line += fmt::format("  front {}", job.front_size());
   if (job.trials_per_second() > 0.0) line += fmt::format("  {:.2f}/s", job.trials_per_second());
   if (job.seconds_left() > 0.0) line += "  left " + FormatSeconds(job.seconds_left());
-  if (!job.phase().empty()) line += "  " + Printable(job.phase());
-  return line;
+  if (!job.phase().empty()) line += "  " + job.phase();
+  return PrintableLine(line);
 }
 
-std::string RenderFront(const v1::Job& job, OutputFormat format) {
-  const std::string counter =
-      job.target_info().counts().empty() ? "latency" : Printable(job.target_info().counts());
-  Table table({"trial", "network", counter, "vs 8 bit", "val", "test", "RAM", "flash", "weights",
-               "inputs"});
-  const v1::Trial* uniform8 = UniformEight(job);
-  const bool exact = format == OutputFormat::kCsv;
-  for (const v1::Trial& trial : job.front()) {
-    table.Add(TrialRow(trial, uniform8, trial.label().empty() ? "front" : trial.label() + " *",
-                       exact));
-  }
-  for (const v1::Trial& trial : job.uniform()) {
-    const bool on_front = std::any_of(job.front().begin(), job.front().end(), [&](const auto& t) {
-      return t.number() == trial.number();
-    });
-    if (!on_front) table.Add(TrialRow(trial, uniform8, trial.label(), exact));
-  }
-  return table.Render(format);
+std::string RenderFront(const v1::Job& job, OutputFormat format, size_t most_rows) {
+  return format == OutputFormat::kCsv ? FrontAsCsv(job) : FrontAsText(job, most_rows);
 }
 
 std::string RenderChart(const v1::Job& job, int columns, int rows) {
@@ -193,29 +264,37 @@ std::string RenderChart(const v1::Job& job, int columns, int rows) {
       points.begin(), points.end(), [](auto& a, auto& b) { return a.accuracy < b.accuracy; });
   const double width = std::max(slow->latency - fast->latency, 1.0);
   const double height = std::max(high->accuracy - low->accuracy, 1e-4);
-  std::vector<std::string> canvas(rows, std::string(columns, ' '));
+  std::vector<std::string> canvas(static_cast<size_t>(rows),
+                                  std::string(static_cast<size_t>(columns), ' '));
   for (const ChartPoint& point : points) {
     const auto x = std::lround((point.latency - fast->latency) / width * (columns - 1));
     const auto y = std::lround((high->accuracy - point.accuracy) / height * (rows - 1));
-    canvas[y][x] = point.mark;
+    canvas[static_cast<size_t>(y)][static_cast<size_t>(x)] = point.mark;
   }
   std::string text;
   for (int row = 0; row < rows; ++row) {
     const double accuracy = high->accuracy - height * row / std::max(rows - 1, 1);
-    text += fmt::format("{:6.2f} % |{}\n", 100.0 * accuracy, canvas[row]);
+    text += fmt::format("{:6.2f} % |{}\n", 100.0 * accuracy, canvas[static_cast<size_t>(row)]);
   }
-  text += fmt::format("{:>9}+{}\n", "", std::string(columns, '-'));
-  const std::string left = FormatCount(static_cast<int64_t>(fast->latency));
-  const std::string right = FormatCount(static_cast<int64_t>(slow->latency)) + " " +
-                            Printable(job.target_info().counts());
-  const int gap = columns - static_cast<int>(left.size()) - static_cast<int>(right.size());
-  text += fmt::format("{:>10}{}{}{}\n", "", left, std::string(std::max(gap, 1), ' '), right);
+  text += fmt::format("{:>9}+{}\n", "", std::string(static_cast<size_t>(columns), '-'));
+  text += fmt::format("{:>10}{}\n", "",
+                      LatencyAxis(fast->latency, slow->latency,
+                                  PrintableLine(job.target_info().counts()), columns));
   return text + fmt::format("{:>10}o front   u uniform\n", "");
 }
 
-ExitCode Fail(const absl::Status& status) {
-  fmt::print(stderr, "mico-cli: {}\n", Printable(std::string(status.message())));
-  return ToExitCode(status);
+std::string RenderJob(const v1::Job& job, size_t most_lines) {
+  std::string head = ProgressLine(job) + "\n";
+  head += RunningLines(job, most_lines == kEveryRow ? kEveryRow : 4);
+  if (job.float_val().total() > 0) {
+    head += fmt::format("  float network: val {}  test {}\n", Percent(job.float_val()),
+                        Percent(job.float_test()));
+  }
+  const std::string end = EndLines(job);
+  const size_t taken = Lines(head) + Lines(end);
+  const size_t room =
+      most_lines == kEveryRow ? kEveryRow : most_lines - std::min(most_lines, taken);
+  return head + PictureOfFront(job, room) + end;
 }
 
 }  // namespace mico

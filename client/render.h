@@ -1,50 +1,36 @@
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <string>
-#include <vector>
 
-#include "absl/status/status.h"
-#include "client/exit_code.h"
 #include "client/options.h"
-#include "google/protobuf/message.h"
 #include "proto/exploration.pb.h"
 
 namespace mico {
 
-// Columns aligned for reading, or comma-separated with quotes where needed.
-class Table {
- public:
-  explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
-  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  std::string ToText() const;
-  std::string ToCsv() const;
-  std::string Render(OutputFormat format) const {
-    return format == OutputFormat::kCsv ? ToCsv() : ToText();
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
-
-// Text from a server without control characters: a name cannot repaint a terminal.
-std::string Printable(std::string_view text);
-
-// The message in the protobuf JSON mapping, with a final newline.
-std::string ToJson(const google::protobuf::Message& message);
-
 // "preparing", "searching", ...
 std::string JobStateName(v1::JobState state);
+// Nothing more will happen to the job.
+bool HasEnded(v1::JobState state);
+// "91.73 %", or "-" without samples.
+std::string Percent(const v1::Accuracy& accuracy);
 
 // One line: state, progress, rate, time left.
 std::string ProgressLine(const v1::Job& job);
 
-// The front and the uniform networks, one row a trial: widths as one digit a layer.
-std::string RenderFront(const v1::Job& job, OutputFormat format);
+constexpr size_t kEveryRow = std::numeric_limits<size_t>::max();
 
-// Accuracy over latency in characters: o front, u uniform networks.
+// The front and the uniform networks, one row a trial. As text: widths as one digit a layer; where
+// there are more than `most_rows` the uniform networks go first, then the front is thinned out
+// evenly and a line says so. As CSV: all rows, exact numbers, widths separated by blanks.
+std::string RenderFront(const v1::Job& job, OutputFormat format, size_t most_rows = kEveryRow);
+
+// Accuracy over latency in characters: o front, u uniform networks. Empty without points.
 std::string RenderChart(const v1::Job& job, int columns, int rows);
 
-// Prints the error to standard error and gives the exit code that it means.
-ExitCode Fail(const absl::Status& status);
+// Everything that a person wants to see of a job, in at most `most_lines` lines where that is
+// possible: first the tables shrink, then the chart goes.
+std::string RenderJob(const v1::Job& job, size_t most_lines = kEveryRow);
 
 }  // namespace mico

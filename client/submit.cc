@@ -3,11 +3,13 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "client/job_file.h"
-#include "client/render.h"
+#include "client/output.h"
+#include "client/table.h"
 #include "client/units.h"
 #include "client/verbs.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "nlohmann/json.hpp"
 
 namespace mico {
 namespace {
@@ -20,6 +22,16 @@ absl::Status RequireFields(const SubmitOptions& options) {
   if (missing.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("submit: missing {} (as flags or in --file)", fmt::join(missing, ", ")));
+}
+
+// The server would refuse these too, but only after an upload.
+absl::Status CheckCounts(const SubmitOptions& options) {
+  const auto positive = [](std::string_view name, const std::optional<int64_t>& count) {
+    if (!count || *count > 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(fmt::format("{}: {}; needed: at least 1", name, *count));
+  };
+  MICO_RETURN_IF_ERROR(positive("trials", options.trials));
+  return positive("calibration-samples", options.calibration_samples);
 }
 
 absl::Status FillLimits(const SubmitOptions& options, v1::Limits& limits) {
@@ -43,6 +55,7 @@ absl::Status FillLimits(const SubmitOptions& options, v1::Limits& limits) {
 absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
                                                   const SubmitOptions& options) {
   MICO_RETURN_IF_ERROR(RequireFields(options));
+  MICO_RETURN_IF_ERROR(CheckCounts(options));
   v1::SubmitJobRequest request;
   request.set_request_id(Random(EntropySeed()).Hex(16));
   request.set_validate_only(options.dry_run);
@@ -62,38 +75,63 @@ absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
   return request;
 }
 
-template <typename Bits>
-std::string Options(const Bits& bits) {
-  return fmt::format("{}", fmt::join(bits, " "));
+std::string LayerTable(const v1::Preview& preview, OutputFormat format) {
+  const auto count = [&](int64_t n) {
+    return format == OutputFormat::kCsv ? std::to_string(n) : FormatCount(n);
+  };
+  Table table(
+      {"layer", "type", "input", "output", "MACs", "parameters", "weight bits", "input bits"});
+  for (const v1::LayerSummary& layer : preview.layers()) {
+    table.Add({layer.name(), layer.type(), layer.input_shape(), layer.output_shape(),
+               count(layer.macs()), count(layer.parameters()),
+               fmt::format("{}", fmt::join(layer.weight_bits(), " ")),
+               fmt::format("{}", fmt::join(layer.input_bits(), " "))});
+  }
+  return table.Render(format);
 }
 
-void PrintPreview(const v1::SubmitJobResponse& response) {
-  const v1::Preview& preview = response.preview();
-  Table table({"layer", "type", "input", "output", "MACs", "parameters", "weight bits",
-               "input bits"});
-  for (const v1::LayerSummary& layer : preview.layers()) {
-    table.Add({Printable(layer.name()), Printable(layer.type()), layer.input_shape(),
-               layer.output_shape(), FormatCount(layer.macs()), FormatCount(layer.parameters()),
-               Options(layer.weight_bits()), Options(layer.input_bits())});
-  }
-  fmt::print("{}", table.ToText());
-  fmt::print("space        10^{:.1f} schemes\n", preview.log10_space());
-  fmt::print("uniform 8    RAM {}  flash {}{}\n", FormatBytes(preview.uniform8().peak_ram_bytes()),
-             FormatBytes(preview.uniform8().flash_bytes()),
-             preview.latency_known()
-                 ? "  latency " + FormatCount(preview.uniform8().latency_cycles())
-                 : "");
-  fmt::print("least        RAM {}  flash {}{}\n",
-             FormatBytes(preview.floor_cost().peak_ram_bytes()),
-             FormatBytes(preview.floor_cost().flash_bytes()),
-             preview.latency_known()
-                 ? "  latency " + FormatCount(preview.floor_cost().latency_cycles())
-                 : "");
-  fmt::print("to profile   {} measurements\n", preview.signatures_to_profile());
+std::string CostLine(std::string_view name, const v1::Cost& cost, bool latency_known) {
+  const std::string latency =
+      latency_known ? "  latency " + FormatCount(cost.latency_cycles()) : "  latency not yet known";
+  return fmt::format("{:<12} RAM {}  flash {}{}\n", name, FormatBytes(cost.peak_ram_bytes()),
+                     FormatBytes(cost.flash_bytes()), latency);
+}
+
+std::string SpaceAndCost(const v1::Preview& preview) {
+  std::string text = fmt::format("{:<12} 10^{:.1f} schemes\n", "space", preview.log10_space());
+  text += CostLine("uniform 8", preview.uniform8(), preview.latency_known());
+  text += CostLine("least", preview.floor_cost(), preview.latency_known());
+  text += fmt::format("{:<12} {} measurements\n", "to profile", preview.signatures_to_profile());
   for (const std::string& warning : preview.warnings()) {
-    fmt::print("warning      {}\n", Printable(warning));
+    text += fmt::format("{:<12} {}\n", "warning", PrintableLine(warning));
   }
-  fmt::print("nothing was stored\n");
+  return text + "no job was made; the server keeps the two files for the real submit\n";
+}
+
+void PrintPreview(const v1::Preview& preview, OutputFormat format) {
+  switch (format) {
+    case OutputFormat::kTable:
+      return Print(LayerTable(preview, format) + SpaceAndCost(preview));
+    case OutputFormat::kJson:
+      return Print(ToJson(preview));
+    case OutputFormat::kCsv:
+      return Print(LayerTable(preview, format));
+  }
+}
+
+void PrintJob(const v1::SubmitJobResponse& response, const GlobalOptions& global, bool watch) {
+  const std::string& job = response.job().id();
+  const std::string line =
+      fmt::format("job {}{}", PrintableLine(job), response.existed() ? " (already known)" : "");
+  switch (global.output) {
+    case OutputFormat::kTable:
+      return Print(line + "\n");
+    case OutputFormat::kJson:
+      return Print(fmt::format("{{\"job\": {}}}\n", nlohmann::json(job).dump()));
+    case OutputFormat::kCsv:
+      // With a watch, the table on standard output is the front at the end.
+      return watch ? Note(line) : Print(fmt::format("job\n{}\n", PrintableLine(job)));
+  }
 }
 
 }  // namespace
@@ -105,25 +143,16 @@ ExitCode Submit(Connection& server, const GlobalOptions& global, SubmitOptions o
   }
   const absl::StatusOr<v1::SubmitJobRequest> request = BuildRequest(server, options);
   if (!request.ok()) return Fail(request.status());
-  const absl::StatusOr<v1::SubmitJobResponse> response = server.Call<v1::SubmitJobResponse>(
-      &v1::ExplorationService::Stub::SubmitJob, *request);
+  const absl::StatusOr<v1::SubmitJobResponse> response =
+      server.Call<v1::SubmitJobResponse>(&v1::ExplorationService::Stub::SubmitJob, *request);
   if (!response.ok()) return Fail(response.status());
   if (options.dry_run) {
-    if (global.output == OutputFormat::kJson) {
-      fmt::print("{}", ToJson(response->preview()));
-    } else {
-      PrintPreview(*response);
-    }
+    PrintPreview(response->preview(), global.output);
     return ExitCode::kDone;
   }
-  const std::string job = response->job().id();
-  if (global.output == OutputFormat::kJson) {
-    fmt::print("{{\"job\": \"{}\"}}\n", job);
-  } else {
-    fmt::print("job {}{}\n", job, response->existed() ? " (already known)" : "");
-  }
+  PrintJob(*response, global, options.watch);
   std::fflush(stdout);
-  return options.watch ? WatchUntilEnd(server, global, job) : ExitCode::kDone;
+  return options.watch ? WatchUntilEnd(server, global, response->job().id()) : ExitCode::kDone;
 }
 
 }  // namespace mico

@@ -1,11 +1,9 @@
 #include "client/units.h"
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
-#include <optional>
 
-#include "base/status_macros.h"
 #include "fmt/format.h"
 
 namespace mico {
@@ -30,8 +28,7 @@ std::optional<Quantity> SplitQuantity(std::string_view text) {
 
 absl::Status NotUnderstood(std::string_view option, std::string_view text,
                            std::string_view understood) {
-  return absl::InvalidArgumentError(
-      fmt::format("{}: '{}'; needed: {}", option, text, understood));
+  return absl::InvalidArgumentError(fmt::format("{}: '{}'; needed: {}", option, text, understood));
 }
 
 v1::Limit Relative(double share) {
@@ -115,10 +112,13 @@ std::string FormatCount(int64_t count) {
 }
 
 std::string FormatSeconds(double seconds) {
-  const auto whole = static_cast<int64_t>(std::llround(seconds));
+  // An estimate may be anything; a century stands for "never".
+  const double bounded = seconds > 0.0 ? std::min(seconds, 3.2e9) : 0.0;
+  const auto whole = static_cast<int64_t>(std::llround(bounded));
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
+  if (whole < 86400) return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
+  return fmt::format("{}d {:02}h", whole / 86400, whole / 3600 % 24);
 }
 
 }  // namespace mico

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <charconv>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,11 +20,20 @@ absl::StatusOr<v1::Limit> ParseLatencyLimit(std::string_view text);
 absl::StatusOr<v1::Limit> ParseBytesLimit(std::string_view option, std::string_view text);
 absl::StatusOr<v1::Limit> ParseAccuracyLimit(std::string_view text);
 
+// A whole number in decimal and nothing else; nothing where it is none or does not fit T.
+template <typename T>
+std::optional<T> ParseWholeNumber(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 // "12.3 KiB", "1.2 MiB".
 std::string FormatBytes(int64_t bytes);
 // "1,234,567".
 std::string FormatCount(int64_t count);
-// "3m 20s".
+// "3m 20s"; "1h 05m"; "2d 03h".
 std::string FormatSeconds(double seconds);
 
 }  // namespace mico

@@ -8,12 +8,15 @@
 
 namespace mico {
 
-// One function per verb of mico-cli. Each prints its answer to standard output and errors to
-// standard error, and returns the process's exit code.
+// One function per verb of mico-cli. Each prints its answer to standard output and errors and notes
+// to standard error, and returns the process's exit code. JSON is the message of the API.
 ExitCode Submit(Connection& server, const GlobalOptions& global, SubmitOptions options);
+// Also: kJobFailed for a job that failed or was cancelled.
 ExitCode Status(Connection& server, const GlobalOptions& global, const std::string& job,
                 bool watch);
+// Also: kJobFailed for a job that ended without a point.
 ExitCode Front(Connection& server, const GlobalOptions& global, const std::string& job);
+// Waits until a worker has built the artifact.
 ExitCode Fetch(Connection& server, const GlobalOptions& global, const FetchOptions& options);
 ExitCode Cancel(Connection& server, const GlobalOptions& global, const std::string& job);
 ExitCode ListJobs(Connection& server, const GlobalOptions& global);
@@ -22,7 +25,11 @@ ExitCode ListDatasets(Connection& server, const GlobalOptions& global);
 ExitCode ListTargets(Connection& server, const GlobalOptions& global);
 ExitCode ListWorkers(Connection& server, const GlobalOptions& global);
 
-// Follows a job until it ends; shared by `submit --watch` and `status --watch`.
+// Follows a job until it ends, and answers like Status then. As JSON: one message a line; as CSV:
+// progress goes to standard error, the front to standard output at the end.
 ExitCode WatchUntilEnd(Connection& server, const GlobalOptions& global, const std::string& job);
+
+// What the end of a job, or its present state, means for the user.
+ExitCode ExitCodeOf(const v1::Job& job);
 
 }  // namespace mico

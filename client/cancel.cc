@@ -1,4 +1,8 @@
+#include <string>
+
+#include "client/output.h"
 #include "client/render.h"
+#include "client/table.h"
 #include "client/verbs.h"
 #include "fmt/format.h"
 
@@ -10,9 +14,13 @@ ExitCode Cancel(Connection& server, const GlobalOptions& global, const std::stri
   const absl::StatusOr<v1::Job> job =
       server.Call<v1::Job>(&v1::ExplorationService::Stub::CancelJob, request);
   if (!job.ok()) return Fail(job.status());
-  fmt::print("{}", global.output == OutputFormat::kJson
-                       ? ToJson(*job)
-                       : fmt::format("{} {}\n", job->id(), JobStateName(job->state())));
+  if (global.output == OutputFormat::kJson) {
+    Print(ToJson(*job));
+    return ExitCode::kDone;
+  }
+  Table table({"job", "state"});
+  table.Add({job->id(), JobStateName(job->state())});
+  Print(table.Render(global.output));
   return ExitCode::kDone;
 }
 

@@ -1,0 +1,213 @@
+#include "client/command_line.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "client/output.h"
+#include "client/units.h"
+#include "client/verbs.h"
+#include "fmt/format.h"
+
+namespace mico {
+namespace {
+
+using Run = std::function<ExitCode(Connection&)>;
+
+// Everything that options are read into, and the verb that was asked for.
+struct Command {
+  GlobalOptions global;
+  std::string output = "table";
+  SubmitOptions submit;
+  FetchOptions fetch;
+  std::string job;
+  bool watch = false;
+  Run run;
+};
+
+constexpr const char* kJobHelp = "Its id, or the beginning of it (at least 4 characters)";
+
+void AddGlobal(CLI::App& app, Command& command) {
+  app.set_version_flag("--version", std::string("mico-cli ") + MICO_VERSION);
+  app.set_config("--config", "", "Read options from this file; flags and MICO_... override it");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--server", command.global.server, "HOST:PORT of mico-server, or MICO_SERVER")
+      ->take_last()
+      ->capture_default_str();
+  app.add_option("--output", command.output, "table, json or csv, or MICO_OUTPUT")
+      ->take_last()
+      ->capture_default_str();
+}
+
+// CLI11 itself reads 010 as eight and takes -1 and overflow for some seed.
+template <typename T>
+CLI::Option* AddWholeNumber(CLI::App& verb, const char* name, std::optional<T>& field,
+                            const char* help) {
+  return verb
+      .add_option_function<std::string>(
+          name, [&field](const std::string& text) { field = ParseWholeNumber<T>(text); }, help)
+      ->type_name("INT")
+      ->check([](const std::string& text) {
+        return ParseWholeNumber<T>(text) ? std::string()
+                                         : fmt::format("'{}'; needed: a whole number", text);
+      });
+}
+
+void AddSubmit(CLI::App& app, Command& command) {
+  CLI::App* verb = app.add_subcommand("submit", "Start a search");
+  SubmitOptions& options = command.submit;
+  verb->add_option("--model", options.model, "ONNX file of the trained network");
+  verb->add_option("--data", options.data, ".npz with x_train y_train x_val y_val x_test y_test");
+  verb->add_option("--target", options.target, "Name of a target; see `mico-cli targets`");
+  verb->add_option("--max-latency", options.max_latency,
+                   "Limit: 0.6x (of uniform 8 bit), 12ms, or counts of the target");
+  verb->add_option("--max-ram", options.max_ram, "Limit: 0.6x or 64KiB");
+  verb->add_option("--max-flash", options.max_flash, "Limit: 0.6x or 96KiB");
+  verb->add_option("--min-accuracy", options.min_accuracy, "Limit on val: 90%, 0.9 or 0.98x");
+  verb->add_option("--strategy", options.strategy, "sensitivity (default), uniform or random");
+  AddWholeNumber(*verb, "--trials", options.trials,
+                 "Evaluations to spend; one on a part of the val images counts in part");
+  AddWholeNumber(*verb, "--seed", options.seed, "Of calibration and of random choices");
+  AddWholeNumber(*verb, "--calibration-samples", options.calibration_samples,
+                 "Train samples that calibration looks at");
+  verb->add_option("--file", options.file, "YAML job file with the same fields; flags override it");
+  CLI::Option* dry_run =
+      verb->add_flag("--dry-run", options.dry_run, "Say what the job would do; make none");
+  verb->add_flag("--watch", options.watch, "Follow the job until it ends")->excludes(dry_run);
+  verb->callback([&command] {
+    command.run = [&command](Connection& server) {
+      return Submit(server, command.global, command.submit);
+    };
+  });
+}
+
+void AddStatus(CLI::App& app, Command& command) {
+  CLI::App* verb = app.add_subcommand("status", "State, progress and front of a job");
+  verb->add_option("JOB", command.job, kJobHelp)->required();
+  verb->add_flag("--watch", command.watch, "Follow it until it ends");
+  verb->callback([&command] {
+    command.run = [&command](Connection& server) {
+      return Status(server, command.global, command.job, command.watch);
+    };
+  });
+}
+
+void AddFetch(CLI::App& app, Command& command) {
+  CLI::App* verb = app.add_subcommand("fetch", "The finished C of one point");
+  FetchOptions& options = command.fetch;
+  verb->add_option("JOB", options.job, kJobHelp)->required();
+  CLI::Option* trial = AddWholeNumber(*verb, "--trial", options.trial, "Number of the trial");
+  verb->add_flag("--best", "The highest val accuracy within the limits (default)")->excludes(trial);
+  verb->add_option("-o,--output-dir", options.folder, "New or empty folder")->required();
+  verb->callback([&command] {
+    command.run = [&command](Connection& server) {
+      return Fetch(server, command.global, command.fetch);
+    };
+  });
+}
+
+using JobVerb = ExitCode (*)(Connection&, const GlobalOptions&, const std::string&);
+void AddJobVerb(CLI::App& app, const char* name, const char* help, JobVerb function,
+                Command& command) {
+  CLI::App* verb = app.add_subcommand(name, help);
+  verb->add_option("JOB", command.job, kJobHelp)->required();
+  verb->callback([&command, function] {
+    command.run = [&command, function](Connection& server) {
+      return function(server, command.global, command.job);
+    };
+  });
+}
+
+using ListVerb = ExitCode (*)(Connection&, const GlobalOptions&);
+void AddListVerb(CLI::App& app, const char* name, const char* help, ListVerb function,
+                 Command& command) {
+  app.add_subcommand(name, help)->callback([&command, function] {
+    command.run = [&command, function](Connection& server) {
+      return function(server, command.global);
+    };
+  });
+}
+
+void AddVerbs(CLI::App& app, Command& command) {
+  AddSubmit(app, command);
+  AddStatus(app, command);
+  AddJobVerb(app, "front", "The Pareto front as a table", Front, command);
+  AddFetch(app, command);
+  AddJobVerb(app, "cancel", "End a job early; its front stays", Cancel, command);
+  AddListVerb(app, "jobs", "All jobs, newest first", ListJobs, command);
+  AddListVerb(app, "models", "Networks that were submitted", ListModels, command);
+  AddListVerb(app, "datasets", "Data sets that were submitted", ListDatasets, command);
+  AddListVerb(app, "targets", "Devices that workers hold", ListTargets, command);
+  AddListVerb(app, "workers", "Who works, and on what", ListWorkers, command);
+}
+
+// CLI11 would let a file override the environment. As flags before all others the variables rank
+// where they should: the last flag wins, and a file only fills what no flag has set.
+std::vector<std::string> WithEnvironment(const std::vector<std::string>& arguments) {
+  std::vector<std::string> all;
+  for (const auto& [flag, variable] :
+       {std::pair{"--server", "MICO_SERVER"}, std::pair{"--output", "MICO_OUTPUT"}}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') all.push_back(std::string(flag) + "=" + value);
+  }
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return all;
+}
+
+// Checks what the last of several flags has left; CLI11's own checks look at each.
+absl::Status Settle(Command& command) {
+  if (!command.run) {
+    return absl::InvalidArgumentError("needed: a verb, like submit or status; see --help");
+  }
+  static const std::map<std::string, OutputFormat> formats{
+      {"table", OutputFormat::kTable}, {"json", OutputFormat::kJson}, {"csv", OutputFormat::kCsv}};
+  const auto format = formats.find(command.output);
+  if (format == formats.end()) {
+    return absl::InvalidArgumentError(
+        fmt::format("--output: '{}'; needed: table, json or csv", command.output));
+  }
+  command.global.output = format->second;
+  if (command.global.server.find(':') == std::string::npos) {
+    return absl::InvalidArgumentError(
+        fmt::format("--server: '{}'; needed: HOST:PORT", command.global.server));
+  }
+  if (command.fetch.trial.value_or(1) < 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("--trial: {}; needed: at least 1", *command.fetch.trial));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ExitCode RunCommandLine(const std::vector<std::string>& arguments, bool terminal) {
+  CLI::App app{"mico-cli: mixed-precision quantization as a service", "mico-cli"};
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  app.footer(
+      "Exit codes: 0 done, 1 the job failed or found nothing that fits, 2 wrong usage or input,\n"
+      "3 server unreachable, 4 not allowed, 130 interrupted.");
+  Command command;
+  command.global.terminal = terminal;
+  AddGlobal(app, command);
+  AddVerbs(app, command);
+  try {
+    std::vector<std::string> all = WithEnvironment(arguments);
+    std::reverse(all.begin(), all.end());  // the order that CLI11 wants
+    app.parse(std::move(all));
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" too.
+    if (error.get_exit_code() == 0) return app.exit(error), ExitCode::kDone;
+    return Fail(absl::InvalidArgumentError(fmt::format("{}; see --help", error.what())));
+  }
+  const absl::Status settled = Settle(command);
+  if (!settled.ok()) return Fail(settled);
+  Connection server(command.global.server);
+  return command.run(server);
+}
+
+}  // namespace mico

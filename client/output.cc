@@ -1,0 +1,77 @@
+#include "client/output.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "fmt/format.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace mico {
+namespace {
+
+// U+0080 to U+009F, in UTF-8 C2 80 to C2 9F, are control characters to some terminals.
+bool IsSecondByteOfControl(unsigned char before, unsigned char code) {
+  return before == 0xc2 && code >= 0x80 && code <= 0x9f;
+}
+
+std::string Json(const google::protobuf::Message& message, bool whitespace) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = whitespace;
+  std::string text;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  // Our messages have no `Any`, the one thing that the mapping can fail at.
+  if (!status.ok()) Note(fmt::format("JSON of {}: {}", message.GetTypeName(), status.ToString()));
+  if (text.empty() || text.back() != '\n') text += '\n';
+  return text;
+}
+
+}  // namespace
+
+std::string Printable(std::string_view text) {
+  std::string clean(text);
+  unsigned char before = 0;
+  for (char& c : clean) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '\t') c = ' ';
+    if ((code < 0x20 && code != '\n' && code != '\t') || code == 0x7f) c = '?';
+    // The result stays valid UTF-8: C2 A0 is a blank.
+    if (IsSecondByteOfControl(before, code)) c = '\xa0';
+    before = code;
+  }
+  return clean;
+}
+
+std::string PrintableLine(std::string_view text) {
+  std::string line = Printable(text);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+std::string ToJson(const google::protobuf::Message& message) { return Json(message, true); }
+
+std::string ToJsonLine(const google::protobuf::Message& message) { return Json(message, false); }
+
+// What could not be written sets the stream's error mark, which FinishOutput looks at.
+void Print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+absl::Status FinishOutput() {
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "standard output: {}", errno != 0 ? std::strerror(errno) : "not all was written"));
+}
+
+void Note(std::string_view text) {
+  const std::string line = fmt::format("mico-cli: {}\n", Printable(text));
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+ExitCode Fail(const absl::Status& status) {
+  const std::string_view message(status.message().data(), status.message().size());
+  Note(message.empty() ? absl::StatusCodeToString(status.code()) : std::string(message));
+  return ToExitCode(status);
+}
+
+}  // namespace mico
