@@ -16,9 +16,8 @@ absl::StatusOr<int> Draft::Append(DraftNode node, const Shape& declared) {
   constexpr int64_t kMostWeights = int64_t{1} << 27;
   weight_count_ += static_cast<int64_t>(node.weights.weights.size());
   if (weight_count_ > kMostWeights) {
-    return absl::ResourceExhaustedError(
-        fmt::format("node '{}' ({}): more than {} weights in all", node.node.name, node.node.type,
-                    kMostWeights));
+    return absl::ResourceExhaustedError(fmt::format("node '{}' ({}): more than {} weights in all",
+                                                    node.node.name, node.node.type, kMostWeights));
   }
   std::vector<Shape> inputs;
   for (const int input : node.node.inputs) inputs.push_back(shapes_[input]);

@@ -61,7 +61,8 @@ class Draft {
 // such convolution before it stays a 1x1 depthwise layer.
 void FoldAffine(Draft& draft);
 
-// Afterwards a ReLU that was the only reader of a convolution, addition or other ReLU is part of it.
+// Afterwards a ReLU that was the only reader of a convolution, addition or other ReLU is part of
+// it.
 void FuseActivations(Draft& draft);
 
 // Afterwards two slices in a row, the second the only reader of the first, are one.

@@ -19,8 +19,8 @@ constexpr size_t kLongestName = 256;
 
 template <typename... Args>
 absl::Status Invalid(const Node& node, fmt::format_string<Args...> format, Args&&... args) {
-  return absl::InvalidArgumentError(fmt::format(
-      "node '{}' ({}): {}", node.name, node.type, fmt::format(format, std::forward<Args>(args)...)));
+  return absl::InvalidArgumentError(fmt::format("node '{}' ({}): {}", node.name, node.type,
+                                                fmt::format(format, std::forward<Args>(args)...)));
 }
 
 bool InRange(int64_t value, int64_t least) { return value >= least && value < kSizeLimit; }
@@ -83,11 +83,11 @@ absl::StatusOr<int64_t> Positions(const Node& node, std::string_view axis, const
 }
 
 absl::Status CheckConv(const Node& node, const ConvAttributes& conv, const Shape& input) {
-  const bool small =
-      InRange(conv.kernel_height, 1) && InRange(conv.kernel_width, 1) &&
-      InRange(conv.stride_height, 1) && InRange(conv.stride_width, 1) &&
-      InRange(conv.dilation_height, 1) && InRange(conv.dilation_width, 1) &&
-      InRange(conv.groups, 1) && InRange(conv.out_channels, 1) && IsSmall(conv.padding);
+  const bool small = InRange(conv.kernel_height, 1) && InRange(conv.kernel_width, 1) &&
+                     InRange(conv.stride_height, 1) && InRange(conv.stride_width, 1) &&
+                     InRange(conv.dilation_height, 1) && InRange(conv.dilation_width, 1) &&
+                     InRange(conv.groups, 1) && InRange(conv.out_channels, 1) &&
+                     IsSmall(conv.padding);
   if (!small) return Invalid(node, "a size, stride, dilation or padding is out of range");
   if (input.channels % conv.groups != 0 || conv.out_channels % conv.groups != 0) {
     return Invalid(node, "{} input and {} output channels are not multiples of {} groups",
@@ -104,14 +104,14 @@ absl::StatusOr<Shape> InferConv(const Node& node, const Shape& input) {
   const ConvAttributes& conv = node.conv();
   MICO_RETURN_IF_ERROR(CheckConv(node, conv, input));
   Shape output{.channels = conv.out_channels};
-  MICO_ASSIGN_OR_RETURN(
-      output.height,
-      Positions(node, "height", {input.height, conv.padding.top, conv.padding.bottom,
-                                 conv.kernel_height, conv.stride_height, conv.dilation_height}));
-  MICO_ASSIGN_OR_RETURN(
-      output.width,
-      Positions(node, "width", {input.width, conv.padding.left, conv.padding.right,
-                                conv.kernel_width, conv.stride_width, conv.dilation_width}));
+  MICO_ASSIGN_OR_RETURN(output.height,
+                        Positions(node, "height",
+                                  {input.height, conv.padding.top, conv.padding.bottom,
+                                   conv.kernel_height, conv.stride_height, conv.dilation_height}));
+  MICO_ASSIGN_OR_RETURN(output.width,
+                        Positions(node, "width",
+                                  {input.width, conv.padding.left, conv.padding.right,
+                                   conv.kernel_width, conv.stride_width, conv.dilation_width}));
   return output;
 }
 
@@ -130,12 +130,12 @@ absl::StatusOr<Shape> InferPool(const Node& node, const Shape& input) {
                    pool.kernel_width);
   }
   Shape output{.channels = input.channels};
-  MICO_ASSIGN_OR_RETURN(output.height,
-                        Positions(node, "height", {input.height, padding.top, padding.bottom,
-                                                   pool.kernel_height, pool.stride_height, 1}));
-  MICO_ASSIGN_OR_RETURN(output.width,
-                        Positions(node, "width", {input.width, padding.left, padding.right,
-                                                  pool.kernel_width, pool.stride_width, 1}));
+  MICO_ASSIGN_OR_RETURN(output.height, Positions(node, "height",
+                                                 {input.height, padding.top, padding.bottom,
+                                                  pool.kernel_height, pool.stride_height, 1}));
+  MICO_ASSIGN_OR_RETURN(output.width, Positions(node, "width",
+                                                {input.width, padding.left, padding.right,
+                                                 pool.kernel_width, pool.stride_width, 1}));
   return output;
 }
 
@@ -242,7 +242,8 @@ absl::Status CheckActivation(const Node& node) {
   }
   if (!activation.upper.has_value()) return absl::OkStatus();
   if (!activation.relu || !std::isfinite(*activation.upper) || *activation.upper <= 0) {
-    return Invalid(node, "upper limit {} of the activation; needs a ReLU and a finite limit above 0",
+    return Invalid(node,
+                   "upper limit {} of the activation; needs a ReLU and a finite limit above 0",
                    *activation.upper);
   }
   return absl::OkStatus();
@@ -336,8 +337,8 @@ int64_t CountMacs(const Graph& graph, const Node& node) {
 
 absl::Status Validate(const Graph& graph) {
   if (graph.nodes.empty() || graph.nodes.size() > kMostNodes) {
-    return absl::InvalidArgumentError(fmt::format("the graph has {} nodes; needs 1 to {}",
-                                                  graph.nodes.size(), kMostNodes));
+    return absl::InvalidArgumentError(
+        fmt::format("the graph has {} nodes; needs 1 to {}", graph.nodes.size(), kMostNodes));
   }
   if (!IsPlainName(graph.name)) {
     return absl::InvalidArgumentError("the graph's name is too long or not plain");

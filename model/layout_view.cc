@@ -13,11 +13,13 @@ using Axis = LayoutView::Axis;
 }  // namespace
 
 LayoutView LayoutView::Image(int value, const Shape& shape) {
-  return LayoutView(value, shape, {{Axis::kBatch}, {Axis::kChannel}, {Axis::kRow}, {Axis::kColumn}});
+  return LayoutView(value, shape,
+                    {{Axis::kBatch}, {Axis::kChannel}, {Axis::kRow}, {Axis::kColumn}});
 }
 
 LayoutView LayoutView::ChannelsLast(int value, const Shape& shape) {
-  return LayoutView(value, shape, {{Axis::kBatch}, {Axis::kRow}, {Axis::kColumn}, {Axis::kChannel}});
+  return LayoutView(value, shape,
+                    {{Axis::kBatch}, {Axis::kRow}, {Axis::kColumn}, {Axis::kChannel}});
 }
 
 LayoutView LayoutView::Features(int value, const Shape& shape, size_t rank) {
@@ -77,9 +79,8 @@ absl::StatusOr<LayoutView> LayoutView::Reshape(const std::vector<int64_t>& dims)
     }
     while (Extent(regrouped[dim]) < dims[dim]) regrouped[dim].push_back(axes[next++]);
     if (Extent(regrouped[dim]) != dims[dim]) {
-      return absl::UnimplementedError(
-          fmt::format("reshapes {} to {}, which cuts an axis in pieces",
-                      DimsToString(this->dims()), DimsToString(dims)));
+      return absl::UnimplementedError(fmt::format("reshapes {} to {}, which cuts an axis in pieces",
+                                                  DimsToString(this->dims()), DimsToString(dims)));
     }
   }
   while (next < axes.size() && !regrouped.empty()) regrouped.back().push_back(axes[next++]);
@@ -92,8 +93,7 @@ absl::StatusOr<LayoutView> LayoutView::Transpose(const std::vector<int64_t>& per
   bool valid = sorted.size() == rank();
   for (size_t i = 0; valid && i < sorted.size(); ++i) valid = sorted[i] == static_cast<int64_t>(i);
   if (!valid) {
-    return absl::InvalidArgumentError(
-        fmt::format("the permutation is not one of {} axes", rank()));
+    return absl::InvalidArgumentError(fmt::format("the permutation is not one of {} axes", rank()));
   }
   std::vector<std::vector<Axis>> permuted;
   for (const int64_t source : permutation) permuted.push_back(dims_[source]);
@@ -129,8 +129,8 @@ bool LayoutView::IsImage() const {
 
 std::optional<Axis> LayoutView::AxisOf(size_t dim) const {
   if (IsImage()) return static_cast<Axis>(dim);
-  const bool is_features = rank() == 2 && shape_.height == 1 && shape_.width == 1 &&
-                           dims()[1] == shape_.channels;
+  const bool is_features =
+      rank() == 2 && shape_.height == 1 && shape_.width == 1 && dims()[1] == shape_.channels;
   if (is_features) return dim == 0 ? Axis::kBatch : Axis::kChannel;
   return std::nullopt;
 }

@@ -212,14 +212,15 @@ Value ReadValue(ByteReader& reader) {
 }
 
 bool AllFinite(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
 }
 
 absl::Status CheckLayer(const Graph& graph, const Node& node, const LayerWeights& layer) {
   const ConvAttributes& conv = node.conv();
   const int64_t in_channels = graph.values[node.inputs[0]].shape.channels;
-  const int64_t expected = conv.out_channels * (in_channels / conv.groups) * conv.kernel_height *
-                           conv.kernel_width;
+  const int64_t expected =
+      conv.out_channels * (in_channels / conv.groups) * conv.kernel_height * conv.kernel_width;
   if (static_cast<int64_t>(layer.weights.size()) != expected ||
       static_cast<int64_t>(layer.bias.size()) != conv.out_channels) {
     return absl::InvalidArgumentError(
@@ -236,8 +237,8 @@ absl::Status CheckLayer(const Graph& graph, const Node& node, const LayerWeights
 absl::Status CheckWeights(const Graph& graph, const Weights& weights) {
   const std::vector<int> layers = graph.QuantizedLayers();
   if (layers.size() != weights.layers.size()) {
-    return absl::InvalidArgumentError(fmt::format(
-        "weights for {} layers; the graph has {}", weights.layers.size(), layers.size()));
+    return absl::InvalidArgumentError(fmt::format("weights for {} layers; the graph has {}",
+                                                  weights.layers.size(), layers.size()));
   }
   for (size_t i = 0; i < layers.size(); ++i) {
     MICO_RETURN_IF_ERROR(CheckLayer(graph, graph.nodes[layers[i]], weights.layers[i]));

@@ -17,7 +17,8 @@ absl::StatusOr<ConstantPointer> ConstantInput(const OnnxNode& node, const Consta
                                               std::string_view name, int input) {
   if (!node.has_input(input)) return ConstantPointer();
   if (constants[input] == nullptr) {
-    return Unsupported(fmt::format("its input '{}' is computed; only a constant is supported", name));
+    return Unsupported(
+        fmt::format("its input '{}' is computed; only a constant is supported", name));
   }
   return constants[input];
 }

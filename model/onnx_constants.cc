@@ -76,8 +76,7 @@ absl::StatusOr<Dims> BroadcastDims(const Dims& a, const Dims& b) {
     const int64_t of_a = i < a.size() ? a[a.size() - 1 - i] : 1;
     const int64_t of_b = i < b.size() ? b[b.size() - 1 - i] : 1;
     if (of_a != of_b && of_a != 1 && of_b != 1) {
-      return Malformed(
-          fmt::format("{} and {} do not broadcast", DimsToString(a), DimsToString(b)));
+      return Malformed(fmt::format("{} and {} do not broadcast", DimsToString(a), DimsToString(b)));
     }
     dims[dims.size() - 1 - i] = of_a == 1 ? of_b : of_a;
   }
@@ -114,8 +113,7 @@ Result EvaluateTranspose(const OnnxNode& node, const Constants& inputs) {
 
 Result EvaluateSlice(const OnnxNode& node, const Constants& inputs) {
   const ConstantTensor& source = *inputs[0];
-  MICO_ASSIGN_OR_RETURN(const std::vector<AxisSlice> slices,
-                        ReadSlices(node, inputs, source.dims));
+  MICO_ASSIGN_OR_RETURN(const std::vector<AxisSlice> slices, ReadSlices(node, inputs, source.dims));
   const Dims dense = DenseStrides(source.dims);
   Walk walk;
   for (size_t i = 0; i < slices.size(); ++i) {
@@ -159,9 +157,8 @@ Result EvaluateGather(const OnnxNode& node, const Constants& inputs) {
   MICO_RETURN_IF_ERROR(CountResult(result.dims).status());
 
   const int64_t inner = dense[axis];
-  const int64_t outer = inner == 0 || source.dims[axis] == 0
-                            ? 0
-                            : source.size() / (inner * source.dims[axis]);
+  const int64_t outer =
+      inner == 0 || source.dims[axis] == 0 ? 0 : source.size() / (inner * source.dims[axis]);
   for (int64_t block = 0; block < outer; ++block) {
     for (const int64_t index : inputs[1]->integers) {
       MICO_ASSIGN_OR_RETURN(const int64_t position, NormaliseAxis(index, source.dims[axis]));
@@ -214,7 +211,8 @@ Result EvaluateCast(const OnnxNode& node, const Constants& inputs) {
   using onnx_wire::TensorProto;
   const int64_t to = node.Int("to", 0);
   const bool to_float = to == TensorProto::FLOAT || to == TensorProto::DOUBLE;
-  if (!to_float && to != TensorProto::INT64 && to != TensorProto::INT32 && to != TensorProto::BOOL) {
+  if (!to_float && to != TensorProto::INT64 && to != TensorProto::INT32 &&
+      to != TensorProto::BOOL) {
     return Unsupported(fmt::format("casts to element type {}", to));
   }
   const ConstantTensor& source = *inputs[0];

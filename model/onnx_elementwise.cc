@@ -17,14 +17,14 @@ absl::StatusOr<LayoutView> AppendAffine(const OnnxNode& node, const LayoutView& 
   const int64_t channels = input.shape().channels;
   MICO_ASSIGN_OR_RETURN(
       const int value,
-      draft.Append({.node = {.name = node.name(),
-                             .type = node.type(),
-                             .op = OpKind::kConv,
-                             .inputs = {input.value()},
-                             .attributes = ConvAttributes{.groups = channels,
-                                                          .out_channels = channels}},
-                    .weights = std::move(affine),
-                    .is_affine = true}));
+      draft.Append(
+          {.node = {.name = node.name(),
+                    .type = node.type(),
+                    .op = OpKind::kConv,
+                    .inputs = {input.value()},
+                    .attributes = ConvAttributes{.groups = channels, .out_channels = channels}},
+           .weights = std::move(affine),
+           .is_affine = true}));
   return input.Of(value);
 }
 
@@ -46,15 +46,15 @@ absl::StatusOr<std::vector<float>> PerChannel(const ConstantTensor& constant,
                                               const LayoutView& view) {
   if (!constant.is_float) return Malformed("adds integers to floats");
   const std::vector<int64_t> dims = view.dims();
-  const std::string mismatch = fmt::format(
-      "adds a constant {} to {}; only one value for each channel is supported",
-      DimsToString(constant.dims), DimsToString(dims));
+  const std::string mismatch =
+      fmt::format("adds a constant {} to {}; only one value for each channel is supported",
+                  DimsToString(constant.dims), DimsToString(dims));
   if (constant.size() == 1 && constant.dims.size() <= dims.size()) {
     // The only place where a few bytes of the file become as many numbers as they say.
     constexpr int64_t kMostChannels = int64_t{1} << 24;
     if (view.shape().channels > kMostChannels) {
-      return absl::ResourceExhaustedError(fmt::format("adds to {} channels; at most {}",
-                                                      view.shape().channels, kMostChannels));
+      return absl::ResourceExhaustedError(
+          fmt::format("adds to {} channels; at most {}", view.shape().channels, kMostChannels));
     }
     return std::vector<float>(view.shape().channels, constant.floats[0]);
   }
@@ -94,8 +94,10 @@ absl::StatusOr<std::vector<float>> NormVector(const OnnxInputs& inputs, size_t i
 
 absl::StatusOr<LayoutView> ImportAdd(const OnnxNode& node, const OnnxInputs& inputs, Draft& draft) {
   if (inputs.size() != 2) return Malformed(fmt::format("{} inputs; needs 2", inputs.size()));
-  if (inputs.HasConstant(0)) return AddConstant(node, *inputs.views[1], *inputs.constants[0], draft);
-  if (inputs.HasConstant(1)) return AddConstant(node, *inputs.views[0], *inputs.constants[1], draft);
+  if (inputs.HasConstant(0))
+    return AddConstant(node, *inputs.views[1], *inputs.constants[0], draft);
+  if (inputs.HasConstant(1))
+    return AddConstant(node, *inputs.views[0], *inputs.constants[1], draft);
   if (!inputs.HasView(0) || !inputs.HasView(1)) return Malformed("an input is left out");
   const LayoutView& a = *inputs.views[0];
   const LayoutView& b = *inputs.views[1];
@@ -122,12 +124,11 @@ absl::StatusOr<LayoutView> ImportBatchNormalization(const OnnxNode& node, const 
   if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& input = *inputs.views[0];
   const int64_t channels = input.shape().channels;
-  const bool by_channel =
-      input.rank() >= 2 && input.dims()[1] == channels &&
-      (channels == 1 || input.LongAxes(1) == std::vector<Axis>{Axis::kChannel});
+  const bool by_channel = input.rank() >= 2 && input.dims()[1] == channels &&
+                          (channels == 1 || input.LongAxes(1) == std::vector<Axis>{Axis::kChannel});
   if (!by_channel) {
-    return Unsupported(fmt::format("normalises {} along another axis than channels",
-                                   DimsToString(input.dims())));
+    return Unsupported(
+        fmt::format("normalises {} along another axis than channels", DimsToString(input.dims())));
   }
   MICO_ASSIGN_OR_RETURN(const std::vector<float> scale, NormVector(inputs, 1, "scale", channels));
   MICO_ASSIGN_OR_RETURN(const std::vector<float> offset, NormVector(inputs, 2, "offset", channels));
@@ -158,10 +159,11 @@ absl::StatusOr<LayoutView> ImportClip(const OnnxNode& node, const OnnxInputs& in
   MICO_ASSIGN_OR_RETURN(const std::optional<float> high,
                         FloatArgument(node, inputs.constants, "max", 2, 11));
   if (low != 0.0f || (high.has_value() && !(*high > 0))) {
-    return Unsupported(fmt::format("clips to [{}, {}]; only a lower limit of 0 and an upper one "
-                                   "above it are supported",
-                                   low.value_or(-std::numeric_limits<float>::infinity()),
-                                   high.value_or(std::numeric_limits<float>::infinity())));
+    return Unsupported(
+        fmt::format("clips to [{}, {}]; only a lower limit of 0 and an upper one "
+                    "above it are supported",
+                    low.value_or(-std::numeric_limits<float>::infinity()),
+                    high.value_or(std::numeric_limits<float>::infinity())));
   }
   // The largest float is how exporters write "no limit".
   const bool limited = high.has_value() && *high < std::numeric_limits<float>::max();

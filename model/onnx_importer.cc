@@ -41,9 +41,10 @@ absl::StatusOr<int64_t> ReadOpset(const ModelProto& model) {
     if (import.domain().empty() || import.domain() == "ai.onnx") opset = import.version();
   }
   if (opset < kOldestOpset || opset > kNewestOpset) {
-    return absl::UnimplementedError(fmt::format("the model uses ONNX operator set {}; supported "
-                                                "are {} to {}",
-                                                opset, kOldestOpset, kNewestOpset));
+    return absl::UnimplementedError(
+        fmt::format("the model uses ONNX operator set {}; supported "
+                    "are {} to {}",
+                    opset, kOldestOpset, kNewestOpset));
   }
   return opset;
 }
@@ -149,20 +150,21 @@ class Import {
     MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, InputDims(name, type.shape()));
     if (dims.size() == 2) {
       const Shape shape{.channels = dims[1]};
-      tensors_.insert_or_assign(
-          input.name(), LayoutView::Features(draft_.AddInput(name, shape), shape, 2));
+      tensors_.insert_or_assign(input.name(),
+                                LayoutView::Features(draft_.AddInput(name, shape), shape, 2));
     } else if (dims.size() == 4 && IsReadAsChannelsLast(input.name(), order)) {
       const Shape shape{.channels = dims[3], .height = dims[1], .width = dims[2]};
-      tensors_.insert_or_assign(
-          input.name(), LayoutView::ChannelsLast(draft_.AddInput(name, shape), shape));
+      tensors_.insert_or_assign(input.name(),
+                                LayoutView::ChannelsLast(draft_.AddInput(name, shape), shape));
     } else if (dims.size() == 4) {
       const Shape shape{dims[1], dims[2], dims[3]};
       tensors_.insert_or_assign(input.name(),
                                 LayoutView::Image(draft_.AddInput(name, shape), shape));
     } else {
-      AddProblem(fmt::format("input '{}' has {} dimensions; supported are batch x features and "
-                             "batch x channels x height x width",
-                             name, dims.size()));
+      AddProblem(
+          fmt::format("input '{}' has {} dimensions; supported are batch x features and "
+                      "batch x channels x height x width",
+                      name, dims.size()));
       tensors_.insert_or_assign(input.name(), NotSupported{});
     }
     return absl::OkStatus();
@@ -210,7 +212,8 @@ class Import {
   std::string UniqueName(std::string_view name, std::string_view otherwise) {
     const std::string base = PlainName(name.empty() ? otherwise : name);
     std::string unique = base;
-    // Counting goes on where it stopped for this name, so that equal names cost no more than others.
+    // Counting goes on where it stopped for this name, so that equal names cost no more than
+    // others.
     while (!names_.insert(unique).second) unique = fmt::format("{}_{}", base, ++copies_[base]);
     return unique;
   }
@@ -277,8 +280,8 @@ class Import {
   absl::StatusOr<Tensor> Translate(const OnnxNode& node, const OnnxInputs& inputs,
                                    const OnnxOperator* found) {
     if (node.type() == "Shape" && inputs.HasView(0)) {
-      return Tensor(std::make_shared<const ConstantTensor>(
-          ShapeConstant(node, inputs.views[0]->dims())));
+      return Tensor(
+          std::make_shared<const ConstantTensor>(ShapeConstant(node, inputs.views[0]->dims())));
     }
     MICO_ASSIGN_OR_RETURN(LayoutView view, found->import(node, inputs, draft_));
     if (node.type() == "Softmax" || node.type() == "LogSoftmax") MarkSoftmax(node);
@@ -287,14 +290,13 @@ class Import {
 
   // Whether some input depends on the network's input.
   bool ReadsData(const OnnxNode& node) const {
-    return std::any_of(node.proto().input().begin(), node.proto().input().end(),
-                       [&](const std::string& name) {
-                         if (name.empty()) return false;
-                         const Tensor& tensor = tensors_.at(name);
-                         const auto* missing = std::get_if<NotSupported>(&tensor);
-                         return missing != nullptr ? missing->is_data
-                                                   : std::holds_alternative<LayoutView>(tensor);
-                       });
+    return std::any_of(
+        node.proto().input().begin(), node.proto().input().end(), [&](const std::string& name) {
+          if (name.empty()) return false;
+          const Tensor& tensor = tensors_.at(name);
+          const auto* missing = std::get_if<NotSupported>(&tensor);
+          return missing != nullptr ? missing->is_data : std::holds_alternative<LayoutView>(tensor);
+        });
   }
 
   // What follows a Softmax must be nothing but layout, and an output of a node beside its first
@@ -302,16 +304,17 @@ class Import {
   absl::Status CheckReads(const OnnxNode& node) {
     for (const std::string& name : node.proto().input()) {
       if (const auto extra = extra_outputs_.find(name); extra != extra_outputs_.end()) {
-        return Unsupported(fmt::format("reads an output of '{}' other than its first",
-                                       extra->second));
+        return Unsupported(
+            fmt::format("reads an output of '{}' other than its first", extra->second));
       }
       const auto softmax = after_softmax_.find(name);
       if (softmax == after_softmax_.end()) continue;
       const bool is_shape = node.type() == "Shape";
       if (!IsLayoutOperator(node.type()) && !is_shape) {
-        return Unsupported(fmt::format("reads what Softmax '{}' gives; a Softmax is supported only "
-                                       "at the end",
-                                       softmax->second));
+        return Unsupported(
+            fmt::format("reads what Softmax '{}' gives; a Softmax is supported only "
+                        "at the end",
+                        softmax->second));
       }
       if (!is_shape && node.proto().output_size() > 0) {
         after_softmax_.emplace(node.proto().output(0), softmax->second);
@@ -330,8 +333,8 @@ class Import {
     MICO_ASSIGN_OR_RETURN(ConstantTensor result, EvaluateConstant(node, inputs));
     folded_elements_ += result.size();
     if (folded_elements_ > kMostFoldedElements) {
-      return absl::ResourceExhaustedError(fmt::format("constants of more than {} elements in all",
-                                                      kMostFoldedElements));
+      return absl::ResourceExhaustedError(
+          fmt::format("constants of more than {} elements in all", kMostFoldedElements));
     }
     return Tensor(std::make_shared<const ConstantTensor>(std::move(result)));
   }
@@ -347,9 +350,10 @@ class Import {
     }
     const bool is_vector = view->shape().height == 1 && view->shape().width == 1;
     if (!is_vector && !view->IsImage()) {
-      AddProblem(fmt::format("output '{}' is {}; supported are a vector and batch, channels, rows, "
-                             "columns",
-                             PlainName(name), DimsToString(view->dims())));
+      AddProblem(
+          fmt::format("output '{}' is {}; supported are a vector and batch, channels, rows, "
+                      "columns",
+                      PlainName(name), DimsToString(view->dims())));
     }
     draft_.set_output(view->value());
     return absl::OkStatus();
@@ -363,7 +367,8 @@ class Import {
         std::any_of(draft_.nodes().begin(), draft_.nodes().end(),
                     [](const DraftNode& node) { return node.node.op == OpKind::kConv; });
     if (!has_layer) {
-      return absl::InvalidArgumentError("the network has no layer with weights; nothing to quantize");
+      return absl::InvalidArgumentError(
+          "the network has no layer with weights; nothing to quantize");
     }
     return std::move(draft_).Finish();
   }

@@ -29,9 +29,10 @@ bool HasPlainAxes(const LayoutView& view) {
 }
 
 absl::Status NotPlain(const LayoutView& view) {
-  return Unsupported(fmt::format("reads {}, which is neither batch, channels, rows, columns nor a "
-                                 "vector of features",
-                                 DimsToString(view.dims())));
+  return Unsupported(
+      fmt::format("reads {}, which is neither batch, channels, rows, columns nor a "
+                  "vector of features",
+                  DimsToString(view.dims())));
 }
 
 bool TakesAll(const AxisSlice& slice, int64_t extent) {
@@ -73,8 +74,8 @@ absl::StatusOr<std::vector<int64_t>> ReadPads(const OnnxNode& node, const Consta
     for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
   }
   if (!pads.has_value() || pads->size() != 2 * axes.size()) {
-    return Malformed(fmt::format("{} pads for {} axes", pads.has_value() ? pads->size() : 0,
-                                 axes.size()));
+    return Malformed(
+        fmt::format("{} pads for {} axes", pads.has_value() ? pads->size() : 0, axes.size()));
   }
   std::vector<int64_t> all(2 * rank, 0);
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -127,15 +128,15 @@ absl::StatusOr<LayoutView> ImportIdentity(const OnnxNode& node, const OnnxInputs
 
 absl::Status CheckCast(const OnnxNode& node) {
   if (node.Int("to", 0) == onnx_wire::TensorProto::FLOAT) return absl::OkStatus();
-  return Unsupported(fmt::format("casts to element type {}; only float is supported",
-                                 node.Int("to", 0)));
+  return Unsupported(
+      fmt::format("casts to element type {}; only float is supported", node.Int("to", 0)));
 }
 
 absl::StatusOr<LayoutView> ImportDropout(const OnnxNode& node, const OnnxInputs& inputs,
                                          Draft& draft) {
   if (node.has_input(2)) {
-    const bool is_off = inputs.HasConstant(2) && inputs.constants[2]->integers ==
-                                                     std::vector<int64_t>{0};
+    const bool is_off =
+        inputs.HasConstant(2) && inputs.constants[2]->integers == std::vector<int64_t>{0};
     if (!is_off) return Unsupported("training_mode");
   }
   return NeedView(inputs);
@@ -177,13 +178,12 @@ absl::StatusOr<LayoutView> ImportSlice(const OnnxNode& node, const OnnxInputs& i
   for (size_t i = 0; i < dims.size(); ++i) {
     MICO_RETURN_IF_ERROR(SetAxis(slices[i], *input.AxisOf(i), slice, size));
   }
-  MICO_ASSIGN_OR_RETURN(const int value,
-                        draft.Append({.node = {.name = node.name(),
-                                               .type = node.type(),
-                                               .op = OpKind::kSlice,
-                                               .inputs = {input.value()},
-                                               .attributes = slice}},
-                                     size));
+  MICO_ASSIGN_OR_RETURN(const int value, draft.Append({.node = {.name = node.name(),
+                                                                .type = node.type(),
+                                                                .op = OpKind::kSlice,
+                                                                .inputs = {input.value()},
+                                                                .attributes = slice}},
+                                                      size));
   return SameKind(input, value, draft.shape(value));
 }
 

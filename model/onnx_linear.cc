@@ -71,25 +71,25 @@ absl::StatusOr<LayoutView> Connect(const OnnxNode& node, const LayoutView& input
                                    const Matrix& matrix, std::vector<float> bias, Draft& draft) {
   const std::vector<int64_t> dims = input.dims();
   if (dims.empty() || dims.back() != matrix.in()) {
-    return Malformed(fmt::format("multiplies {} by {}", DimsToString(dims),
-                                 DimsToString(matrix.values.dims)));
+    return Malformed(
+        fmt::format("multiplies {} by {}", DimsToString(dims), DimsToString(matrix.values.dims)));
   }
   if (input.shape().elements() != matrix.in()) {
-    return Unsupported(fmt::format("multiplies {} along its last axis only; a fully connected "
-                                   "layer reads all of its input",
-                                   DimsToString(dims)));
+    return Unsupported(
+        fmt::format("multiplies {} along its last axis only; a fully connected "
+                    "layer reads all of its input",
+                    DimsToString(dims)));
   }
   const ConvAttributes conv{.kernel_height = input.shape().height,
                             .kernel_width = input.shape().width,
                             .out_channels = matrix.out()};
   MICO_ASSIGN_OR_RETURN(
-      const int value,
-      draft.Append({.node = {.name = node.name(),
-                             .type = node.type(),
-                             .op = OpKind::kConv,
-                             .inputs = {input.value()},
-                             .attributes = conv},
-                    .weights = {ReorderWeights(matrix, input), std::move(bias)}}));
+      const int value, draft.Append({.node = {.name = node.name(),
+                                              .type = node.type(),
+                                              .op = OpKind::kConv,
+                                              .inputs = {input.value()},
+                                              .attributes = conv},
+                                     .weights = {ReorderWeights(matrix, input), std::move(bias)}}));
   return LayoutView::Features(value, draft.shape(value), input.rank());
 }
 
@@ -123,8 +123,8 @@ absl::StatusOr<LayoutView> ImportGemm(const OnnxNode& node, const OnnxInputs& in
                       .is_out_by_in = node.Int("transB", 0) != 0,
                       .factor = node.Float("alpha", 1)};
   if (inputs.views[0]->rank() != 2) {
-    return Malformed(fmt::format("reads {}; needs two dimensions",
-                                 DimsToString(inputs.views[0]->dims())));
+    return Malformed(
+        fmt::format("reads {}; needs two dimensions", DimsToString(inputs.views[0]->dims())));
   }
   MICO_ASSIGN_OR_RETURN(std::vector<float> bias, GemmBias(node, inputs, matrix.out()));
   return Connect(node, *inputs.views[0], matrix, std::move(bias), draft);

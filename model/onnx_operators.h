@@ -21,9 +21,7 @@ struct OnnxInputs {
 
   size_t size() const { return views.size(); }
   bool HasView(size_t index) const { return index < size() && views[index].has_value(); }
-  bool HasConstant(size_t index) const {
-    return index < size() && constants[index] != nullptr;
-  }
+  bool HasConstant(size_t index) const { return index < size() && constants[index] != nullptr; }
 };
 
 // One operator of the file that computes with the network's data.

@@ -27,8 +27,9 @@ absl::StatusOr<Writers> FindWriters(const GraphProto& graph) {
     for (const std::string& output : graph.node(i).output()) {
       if (output.empty()) continue;
       if (!writers.emplace(output, i).second) {
-        return absl::InvalidArgumentError(fmt::format("{} writes tensor '{}', which is written before",
-                                                      NodeTitle(graph.node(i)), PlainName(output)));
+        return absl::InvalidArgumentError(
+            fmt::format("{} writes tensor '{}', which is written before", NodeTitle(graph.node(i)),
+                        PlainName(output)));
       }
     }
   }
@@ -67,9 +68,9 @@ absl::StatusOr<std::vector<int>> OrderLiveNodes(const GraphProto& graph) {
   const std::unordered_set<std::string> given = GivenTensors(graph);
   for (const auto& [tensor, node] : writers) {
     if (given.contains(tensor)) {
-      return absl::InvalidArgumentError(fmt::format(
-          "{} writes tensor '{}', which is an input or initializer",
-          NodeTitle(graph.node(node)), PlainName(tensor)));
+      return absl::InvalidArgumentError(
+          fmt::format("{} writes tensor '{}', which is an input or initializer",
+                      NodeTitle(graph.node(node)), PlainName(tensor)));
     }
   }
   const std::vector<bool> live = FindLive(graph, writers);

@@ -59,9 +59,9 @@ absl::Status DecodeValues(std::string_view what, const TensorProto& proto, int64
     case TensorProto::BOOL:
       return Decode<uint8_t>(what, proto, proto.int32_data(), count, tensor.integers);
   }
-  return absl::UnimplementedError(fmt::format(
-      "{}: element type {}; supported are float, double, int32, int64 and bool", what,
-      proto.data_type()));
+  return absl::UnimplementedError(
+      fmt::format("{}: element type {}; supported are float, double, int32, int64 and bool", what,
+                  proto.data_type()));
 }
 
 }  // namespace

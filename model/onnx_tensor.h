@@ -22,9 +22,7 @@ struct ConstantTensor {
   std::vector<float> floats;
   std::vector<int64_t> integers;
 
-  int64_t size() const {
-    return static_cast<int64_t>(is_float ? floats.size() : integers.size());
-  }
+  int64_t size() const { return static_cast<int64_t>(is_float ? floats.size() : integers.size()); }
 };
 
 using ConstantPointer = std::shared_ptr<const ConstantTensor>;

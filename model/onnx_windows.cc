@@ -22,8 +22,8 @@ struct WindowAxis {
 struct Window {
   WindowAxis rows, columns;
   Padding padding() const {
-    return {.top = rows.before, .left = columns.before, .bottom = rows.after,
-            .right = columns.after};
+    return {
+        .top = rows.before, .left = columns.before, .bottom = rows.after, .right = columns.after};
   }
 };
 
@@ -32,9 +32,10 @@ absl::StatusOr<Dims> ReadExtents(const OnnxNode& node, std::string_view attribut
   constexpr int64_t kLimit = int64_t{1} << 31;
   const Dims extents = node.Ints(attribute, otherwise);
   if (extents.size() != otherwise.size()) {
-    return Unsupported(fmt::format("{} has {} numbers; only windows over rows and columns are "
-                                   "supported, which need {}",
-                                   attribute, extents.size(), otherwise.size()));
+    return Unsupported(
+        fmt::format("{} has {} numbers; only windows over rows and columns are "
+                    "supported, which need {}",
+                    attribute, extents.size(), otherwise.size()));
   }
   for (const int64_t extent : extents) {
     // A negative padding crops; the other attributes are malformed when they are that small.
@@ -67,8 +68,7 @@ void ResolveAutoPad(const std::string& mode, int64_t input, WindowAxis& axis) {
   if (mode == "VALID") axis.before = axis.after = 0;
   if (mode != "SAME_UPPER" && mode != "SAME_LOWER") return;
   const int64_t positions = (input + axis.stride - 1) / axis.stride;
-  const int64_t total =
-      std::max<int64_t>(0, (positions - 1) * axis.stride + axis.reach() - input);
+  const int64_t total = std::max<int64_t>(0, (positions - 1) * axis.stride + axis.reach() - input);
   axis.before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
   axis.after = total - axis.before;
 }
@@ -109,14 +109,15 @@ absl::Status CheckConvWeights(const OnnxNode& node, const ConstantTensor& weight
                               const Shape& input, int64_t groups) {
   if (!weights.is_float) return Malformed("its weights are not floats");
   if (weights.dims.size() != 4) {
-    return Unsupported(fmt::format("its weights are {}; only convolutions over rows and columns "
-                                   "are supported",
-                                   DimsToString(weights.dims)));
+    return Unsupported(
+        fmt::format("its weights are {}; only convolutions over rows and columns "
+                    "are supported",
+                    DimsToString(weights.dims)));
   }
   const Dims kernel(weights.dims.begin() + 2, weights.dims.end());
   if (weights.size() == 0 || node.Ints("kernel_shape", kernel) != kernel) {
-    return Malformed(fmt::format("its weights {} do not match its kernel_shape",
-                                 DimsToString(weights.dims)));
+    return Malformed(
+        fmt::format("its weights {} do not match its kernel_shape", DimsToString(weights.dims)));
   }
   if (groups < 1 || weights.dims[0] % groups != 0 || input.channels % groups != 0 ||
       input.channels / groups != weights.dims[1]) {
@@ -140,8 +141,8 @@ absl::StatusOr<PoolAttributes> ReadPool(const OnnxNode& node, const Shape& input
                       .stride_width = window.columns.stride};
   pool.count_include_pad = node.Int("count_include_pad", 0) != 0;
   if (node.Int("ceil_mode", 0) != 0) {
-    const int64_t added = ResolveCeilMode(input.height, window.rows) +
-                          ResolveCeilMode(input.width, window.columns);
+    const int64_t added =
+        ResolveCeilMode(input.height, window.rows) + ResolveCeilMode(input.width, window.columns);
     if (added > 0 && pool.count_include_pad) {
       return Unsupported("ceil_mode with count_include_pad, where a window leaves the padding");
     }
@@ -160,27 +161,24 @@ absl::StatusOr<LayoutView> ImportPool(const OnnxNode& node, const OnnxInputs& in
   MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
   MICO_ASSIGN_OR_RETURN(PoolAttributes pool, ReadPool(node, input.shape()));
   if (op == OpKind::kMaxPool) pool.count_include_pad = false;
-  MICO_ASSIGN_OR_RETURN(const int value,
-                        draft.Append({.node = {.name = node.name(),
-                                               .type = node.type(),
-                                               .op = op,
-                                               .inputs = {input.value()},
-                                               .attributes = pool}}));
+  MICO_ASSIGN_OR_RETURN(const int value, draft.Append({.node = {.name = node.name(),
+                                                                .type = node.type(),
+                                                                .op = op,
+                                                                .inputs = {input.value()},
+                                                                .attributes = pool}}));
   return LayoutView::Image(value, draft.shape(value));
 }
 
 // The mean over all rows and columns.
-absl::StatusOr<LayoutView> AverageAll(const OnnxNode& node, const LayoutView& input,
-                                      Draft& draft) {
+absl::StatusOr<LayoutView> AverageAll(const OnnxNode& node, const LayoutView& input, Draft& draft) {
   const PoolAttributes whole{.kernel_height = input.shape().height,
                              .kernel_width = input.shape().width};
   if (input.shape().height == 1 && input.shape().width == 1) return input;
-  MICO_ASSIGN_OR_RETURN(const int value,
-                        draft.Append({.node = {.name = node.name(),
-                                               .type = node.type(),
-                                               .op = OpKind::kAveragePool,
-                                               .inputs = {input.value()},
-                                               .attributes = whole}}));
+  MICO_ASSIGN_OR_RETURN(const int value, draft.Append({.node = {.name = node.name(),
+                                                                .type = node.type(),
+                                                                .op = OpKind::kAveragePool,
+                                                                .inputs = {input.value()},
+                                                                .attributes = whole}}));
   return LayoutView::Image(value, draft.shape(value));
 }
 

@@ -16,8 +16,9 @@
 namespace mico {
 namespace {
 
-constexpr OpKind kAllOps[] = {OpKind::kConv, OpKind::kAdd,    OpKind::kMaxPool, OpKind::kAveragePool,
-                              OpKind::kRelu, OpKind::kConcat, OpKind::kSlice,   OpKind::kPad};
+constexpr OpKind kAllOps[] = {OpKind::kConv,        OpKind::kAdd,  OpKind::kMaxPool,
+                              OpKind::kAveragePool, OpKind::kRelu, OpKind::kConcat,
+                              OpKind::kSlice,       OpKind::kPad};
 
 std::vector<std::string> Split(const std::string& text, char separator) {
   return absl::StrSplit(text, separator);
@@ -125,8 +126,8 @@ class GraphParser {
     Shape declared;
     MICO_RETURN_IF_ERROR(TakeAttributes(options, node, declared));
     if (!options.empty()) {
-      return absl::InvalidArgumentError(fmt::format("{} has no option '{}'", node.type,
-                                                    options.begin()->first));
+      return absl::InvalidArgumentError(
+          fmt::format("{} has no option '{}'", node.type, options.begin()->first));
     }
     return AddNode(std::move(node), declared);
   }
@@ -217,10 +218,8 @@ class GraphParser {
 
   static absl::Status TakeConv(Options& options, ConvAttributes& conv) {
     if (!options.contains("out")) return absl::InvalidArgumentError("Conv needs 'out='");
-    MICO_RETURN_IF_ERROR(
-        TakeNumbers(options, "k", 'x', {&conv.kernel_height, &conv.kernel_width}));
-    MICO_RETURN_IF_ERROR(
-        TakeNumbers(options, "s", 'x', {&conv.stride_height, &conv.stride_width}));
+    MICO_RETURN_IF_ERROR(TakeNumbers(options, "k", 'x', {&conv.kernel_height, &conv.kernel_width}));
+    MICO_RETURN_IF_ERROR(TakeNumbers(options, "s", 'x', {&conv.stride_height, &conv.stride_width}));
     MICO_RETURN_IF_ERROR(
         TakeNumbers(options, "d", 'x', {&conv.dilation_height, &conv.dilation_width}));
     MICO_RETURN_IF_ERROR(TakePadding(options, conv.padding));
@@ -229,10 +228,8 @@ class GraphParser {
   }
 
   static absl::Status TakePool(Options& options, OpKind op, PoolAttributes& pool) {
-    MICO_RETURN_IF_ERROR(
-        TakeNumbers(options, "k", 'x', {&pool.kernel_height, &pool.kernel_width}));
-    MICO_RETURN_IF_ERROR(
-        TakeNumbers(options, "s", 'x', {&pool.stride_height, &pool.stride_width}));
+    MICO_RETURN_IF_ERROR(TakeNumbers(options, "k", 'x', {&pool.kernel_height, &pool.kernel_width}));
+    MICO_RETURN_IF_ERROR(TakeNumbers(options, "s", 'x', {&pool.stride_height, &pool.stride_width}));
     MICO_RETURN_IF_ERROR(TakePadding(options, pool.padding));
     if (op == OpKind::kAveragePool) {
       pool.count_include_pad = Take(options, "include_pad").has_value();
@@ -243,8 +240,8 @@ class GraphParser {
   static absl::Status TakeSlice(Options& options, SliceAttributes& slice, Shape& declared) {
     MICO_RETURN_IF_ERROR(TakeNumbers(
         options, "start", ',', {&slice.start_channel, &slice.start_row, &slice.start_column}));
-    MICO_RETURN_IF_ERROR(TakeNumbers(
-        options, "step", ',', {&slice.step_channel, &slice.step_row, &slice.step_column}));
+    MICO_RETURN_IF_ERROR(TakeNumbers(options, "step", ',',
+                                     {&slice.step_channel, &slice.step_row, &slice.step_column}));
     if (!options.contains("size")) return absl::InvalidArgumentError("Slice needs 'size='");
     return TakeNumbers(options, "size", 'x',
                        {&declared.channels, &declared.height, &declared.width});
@@ -306,8 +303,8 @@ std::string PrintNode(const Graph& graph, const Node& node) {
   std::vector<std::string> inputs;
   for (const int input : node.inputs) inputs.push_back(graph.values[input].name);
   const Value& output = graph.values[node.output];
-  std::string line = fmt::format("{} = {}({})", output.name, ToString(node.op),
-                                 fmt::join(inputs, ", "));
+  std::string line =
+      fmt::format("{} = {}({})", output.name, ToString(node.op), fmt::join(inputs, ", "));
   line += std::visit([](const auto& attributes) { return Print(attributes); }, node.attributes);
   if (node.op == OpKind::kSlice) line += fmt::format(" size={}", ToString(output.shape));
   return line + PrintActivation(node) + "\n";

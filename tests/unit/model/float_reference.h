@@ -41,8 +41,8 @@ class FloatReference {
   // Element c, y, x of input i; nothing outside of it.
   const float* At(const Node& node, int64_t c, int64_t y, int64_t x, size_t i = 0) const {
     const Shape& shape = InputShape(node, i);
-    const bool inside = c >= 0 && c < shape.channels && y >= 0 && y < shape.height && x >= 0 &&
-                        x < shape.width;
+    const bool inside =
+        c >= 0 && c < shape.channels && y >= 0 && y < shape.height && x >= 0 && x < shape.width;
     if (!inside) return nullptr;
     return &values_[node.inputs[i]][(c * shape.height + y) * shape.width + x];
   }

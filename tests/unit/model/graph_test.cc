@@ -77,9 +77,9 @@ TEST(GraphTest, ShapesFollowFromTheAttributes) {
   const Graph graph = Parse(kEveryOperator);
   std::vector<std::string> shapes;
   for (const Value& value : graph.values) shapes.push_back(ToString(value.shape));
-  EXPECT_THAT(shapes, ElementsAre("3x33x32", "16x17x32", "16x17x32", "16x17x32", "16x9x16",
-                                  "16x9x15", "16x9x15", "16x9x15", "48x9x15", "20x3x10", "25x4x14",
-                                  "10x1x1"));
+  EXPECT_THAT(shapes,
+              ElementsAre("3x33x32", "16x17x32", "16x17x32", "16x17x32", "16x9x16", "16x9x15",
+                          "16x9x15", "16x9x15", "48x9x15", "20x3x10", "25x4x14", "10x1x1"));
 }
 
 TEST(GraphTest, QuantizedLayersAreTheConvolutions) {

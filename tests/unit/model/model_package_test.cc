@@ -98,8 +98,8 @@ TEST(MakeModelPackageTest, WeightsMustFitTheGraph) {
 }
 
 TEST(MakeModelPackageTest, WeightsMustBeFinite) {
-  for (const float bad : {std::numeric_limits<float>::infinity(),
-                          std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     const ModelPackage package = Example();
     Weights weights = package.weights;
     weights.layers[0].bias[2] = bad;

@@ -82,33 +82,55 @@ TEST(OnnxErrorsTest, UnsupportedFormsOfSupportedOperatorsAreNamed) {
     add(file);
     return Unsupported(file);
   };
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Conv", {"x", "c"}, "y"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Conv", {"x", "c"}, "y");
+              }),
               HasSubstr("its weights are computed"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Conv", {"c", "w"}, "y").Ints("strides", {1}); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Conv", {"c", "w"}, "y").Ints("strides", {1});
+              }),
               HasSubstr("strides has 1 numbers"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("MatMul", {"c", "m"}, "y"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("MatMul", {"c", "m"}, "y");
+              }),
               HasSubstr("along its last axis only"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("MatMul", {"c", "x"}, "y"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("MatMul", {"c", "x"}, "y");
+              }),
               HasSubstr("only data times a constant matrix"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Gemm", {"c", "m"}, "y").Int("transA", 1); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Gemm", {"c", "m"}, "y").Int("transA", 1);
+              }),
               HasSubstr("transA"));
   EXPECT_THAT(refusal([](OnnxFile& f) {
                 f.Node("GlobalAveragePool", {"c"}, "p").Node("Add", {"c", "p"}, "y");
               }),
               HasSubstr("adds 1x4x8x8 and 1x4x1x1"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Add", {"c", "m"}, "y"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Add", {"c", "m"}, "y");
+              }),
               HasSubstr("only one value for each channel"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Clip", {"c", "one"}, "y"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Clip", {"c", "one"}, "y");
+              }),
               HasSubstr("clips to [1, inf]"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Pad", {"c", "zeros", "one"}, "y"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Pad", {"c", "zeros", "one"}, "y");
+              }),
               HasSubstr("pads with 1"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Pad", {"c", "zeros"}, "y").Text("mode", "edge"); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Pad", {"c", "zeros"}, "y").Text("mode", "edge");
+              }),
               HasSubstr("mode 'edge'"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Concat", {"c", "x"}, "y").Int("axis", 2); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Concat", {"c", "x"}, "y").Int("axis", 2);
+              }),
               HasSubstr("along axis 2"));
   EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("ReduceMean", {"c"}, "y").Ints("axes", {1}); }),
               HasSubstr("only the mean over rows and columns"));
-  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Transpose", {"c"}, "y").Ints("perm", {0, 1, 3, 2}); }),
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Transpose", {"c"}, "y").Ints("perm", {0, 1, 3, 2});
+              }),
               HasSubstr("output 'y' is 1x4x8x8"));
   EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("Flatten", {"c"}, "y"); }),
               HasSubstr("output 'y' is 1x256"));
@@ -191,7 +213,8 @@ TEST(OnnxErrorsTest, TensorsAreChecked) {
 
   OnnxFile infinite = Image();
   infinite.graph().mutable_initializer(0)->set_float_data(3, INFINITY);
-  EXPECT_THAT(Malformed(infinite), HasSubstr("layer 'c' has a weight or bias that is not a finite"));
+  EXPECT_THAT(Malformed(infinite),
+              HasSubstr("layer 'c' has a weight or bias that is not a finite"));
 
   OnnxFile mismatch;
   mismatch.Input("x", {1, 5, 8, 8}).Ramp("w", {4, 4, 1, 1}).Node("Conv", {"x", "w"}, "c");

@@ -151,9 +151,10 @@ TEST(OnnxAddTest, OfAConstantIsABias) {
   for (const bool constant_first : {false, true}) {
     OnnxFile file = Image(3, 2, 2);
     file.Floats("b", {3, 1, 1}, {1, 2, 3});
-    file.Node("Add", constant_first ? std::vector<std::string>{"b", "c"}
-                                    : std::vector<std::string>{"c", "b"},
-              "s");
+    file.Node(
+        "Add",
+        constant_first ? std::vector<std::string>{"b", "c"} : std::vector<std::string>{"c", "b"},
+        "s");
     const ModelPackage package = Import(file);
     EXPECT_EQ(PrintGraph(package.graph), ImageText(3, 2, 2, "output c\n"));
     EXPECT_THAT(package.weights.layers[0].bias, ElementsAre(1, 2, 3));
@@ -170,8 +171,9 @@ TEST(OnnxReluTest, GoesThroughLayoutIntoItsProducer) {
   OnnxFile file = Image(4, 2, 2);
   file.Ramp("m", {16, 3}).Node("Flatten", {"c"}, "f").Node("Relu", {"f"}, "r");
   file.Node("MatMul", {"r", "m"}, "g");
-  EXPECT_EQ(Text(file), "input x 4x2x2\nc = Conv(x) k=1x1 out=4 relu\ng = Conv(c) k=2x2 out=3\n"
-                        "output g\n");
+  EXPECT_EQ(Text(file),
+            "input x 4x2x2\nc = Conv(x) k=1x1 out=4 relu\ng = Conv(c) k=2x2 out=3\n"
+            "output g\n");
 }
 
 TEST(OnnxReluTest, StaysWhereItsProducerHasAnotherReader) {
@@ -214,8 +216,7 @@ TEST(OnnxPoolTest, CeilModeDropsAWindowThatWouldBeginInThePadding) {
   OnnxFile file = Image(1, 4, 4);
   file.Node("AveragePool", {"c"}, "p").Ints("kernel_shape", {2, 2}).Ints("strides", {3, 3});
   file.Ints("pads", {1, 1, 1, 1}).Int("ceil_mode", 1);
-  EXPECT_EQ(Text(file),
-            ImageText(1, 4, 4, "p = AveragePool(c) k=2x2 s=3x3 p=1,1,1,1\noutput p\n"));
+  EXPECT_EQ(Text(file), ImageText(1, 4, 4, "p = AveragePool(c) k=2x2 s=3x3 p=1,1,1,1\noutput p\n"));
 }
 
 TEST(OnnxPoolTest, AverageCountsPaddingOnlyWhenAsked) {
@@ -268,8 +269,7 @@ TEST(OnnxSliceTest, TwoInARowAreOne) {
 }
 
 TEST(OnnxPadTest, IsTheSameAsAttributesAndAsInputs) {
-  const std::string expected =
-      ImageText(2, 3, 3, "p = Pad(c) c=1,4 p=2,3,5,6\noutput p\n");
+  const std::string expected = ImageText(2, 3, 3, "p = Pad(c) c=1,4 p=2,3,5,6\noutput p\n");
   OnnxFile attributes = Image(2, 3, 3, 10);
   attributes.Node("Pad", {"c"}, "p").Ints("pads", {0, 1, 2, 3, 0, 4, 5, 6});
   EXPECT_EQ(Text(attributes), expected);
@@ -290,8 +290,7 @@ TEST(OnnxConcatTest, JoinsChannelsOfImagesAndOfFeatures) {
   OnnxFile features;
   features.Input("x", {-1, 3}).Ramp("w", {3, 2}).Node("MatMul", {"x", "w"}, "m");
   features.Node("Concat", {"x", "m"}, "j").Int("axis", 1);
-  EXPECT_EQ(Text(features),
-            "input x 3x1x1\nm = Conv(x) k=1x1 out=2\nj = Concat(x, m)\noutput j\n");
+  EXPECT_EQ(Text(features), "input x 3x1x1\nm = Conv(x) k=1x1 out=2\nj = Concat(x, m)\noutput j\n");
 }
 
 TEST(OnnxLayoutTest, VanishesBetweenPoolAndClassifier) {
@@ -301,8 +300,8 @@ TEST(OnnxLayoutTest, VanishesBetweenPoolAndClassifier) {
   file.Node("Unsqueeze", {"s", "back"}, "u").Node("Squeeze", {"u", "back"}, "v");
   file.Node("Dropout", {"v"}, "d").AlsoWrites("mask").Node("MatMul", {"d", "m"}, "g");
   file.Node("Softmax", {"g"}, "soft").Int("axis", 1);
-  EXPECT_EQ(Text(file), ImageText(4, 2, 2,
-                                  "p = AveragePool(c) k=2x2\ng = Conv(p) k=1x1 out=3\noutput g\n"));
+  EXPECT_EQ(Text(file),
+            ImageText(4, 2, 2, "p = AveragePool(c) k=2x2\ng = Conv(p) k=1x1 out=3\noutput g\n"));
 }
 
 TEST(OnnxLayoutTest, ShapeArithmeticFolds) {

@@ -26,8 +26,8 @@ class RealNetworksTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (std::filesystem::is_directory(DataFolder() / "models")) return;
-    const std::string missing = fmt::format(
-        "no networks in {}; set MICO_DATA_DIR", (DataFolder() / "models").string());
+    const std::string missing =
+        fmt::format("no networks in {}; set MICO_DATA_DIR", (DataFolder() / "models").string());
     if (std::getenv("CI") != nullptr) FAIL() << missing;
     GTEST_SKIP() << missing;
   }
