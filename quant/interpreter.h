@@ -14,8 +14,8 @@ using IntegerTensor = std::vector<int32_t>;
 
 // Network inputs (channels x height x width, as Dataset::Prepared gives them) to input integers
 // (NHWC): clamp(floor(x / scale + 0.5)) in double. The one function used everywhere.
-// Empty if `prepared` has another number of elements than the input.
 int32_t QuantizeInput(double prepared, double scale, TensorType type);
+// The same for a whole sample; empty if it has another number of elements than the input.
 IntegerTensor QuantizeInput(const QuantizedModel& model, std::span<const float> prepared);
 
 // The oracle: the integer arithmetic of numerics.md, written for reading. `input` has the input
