@@ -95,23 +95,35 @@ Tap TapAt(int out) {
   return {low, std::min(low + 1, 27), position - static_cast<float>(low)};
 }
 
-void Resize(SplitData& data) {
-  for (int64_t sample = 0; sample < data.count; ++sample) {
-    const uint8_t* image = &data.bytes[sample * 28 * 28];
-    for (int row = 0; row < 32; ++row) {
-      const Tap y = TapAt(row);
-      for (int column = 0; column < 32; ++column) {
-        const Tap x = TapAt(column);
-        const auto across = [&](int line) {
-          return (1.0f - x.weight) * image[line * 28 + x.low] +
-                 x.weight * image[line * 28 + x.high];
-        };
-        data.floats.push_back(((1.0f - y.weight) * across(y.low) + y.weight * across(y.high)) /
-                              255.0f);
-      }
+uint8_t Blend(uint8_t low, uint8_t high, float weight) {
+  return static_cast<uint8_t>((1.0f - weight) * low + weight * high + 0.5f);
+}
+
+// Lines of 28 to lines of 32; element i of line l is at l * line_step + i * step of `in`.
+std::vector<uint8_t> ResizeLines(const uint8_t* in, int lines, int line_step, int step) {
+  std::vector<uint8_t> out;
+  for (int line = 0; line < lines; ++line) {
+    for (int i = 0; i < 32; ++i) {
+      const Tap tap = TapAt(i);
+      const uint8_t* from = in + line * line_step;
+      out.push_back(Blend(from[tap.low * step], from[tap.high * step], tap.weight));
     }
   }
-  data.bytes.clear();
+  return out;
+}
+
+// Along rows, then along columns, rounded to bytes both times: what imaging libraries do, and what
+// MANIFEST.md was measured with (without rounding 99.08 % instead of 99.07 %).
+void Resize(SplitData& data) {
+  std::vector<uint8_t> resized;
+  for (int64_t sample = 0; sample < data.count; ++sample) {
+    const std::vector<uint8_t> wide = ResizeLines(&data.bytes[sample * 28 * 28], 28, 28, 1);
+    const std::vector<uint8_t> columns = ResizeLines(wide.data(), 32, 1, 32);
+    for (int row = 0; row < 32; ++row) {
+      for (int column = 0; column < 32; ++column) resized.push_back(columns[column * 32 + row]);
+    }
+  }
+  data.bytes = std::move(resized);
 }
 
 }  // namespace
@@ -162,7 +174,7 @@ absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder) {
   dataset.train = Part(dataset.train, 28 * 28, 0, 2'000);
   for (SplitData* split : {&dataset.train, &dataset.val, &dataset.test}) Resize(*split);
   dataset.sample_shape = {1, 32, 32};
-  dataset.is_uint8 = false;
+  dataset.preparation.scale = 1.0 / 255.0;
   dataset.digest = Digest::Of("mnist32");
   return dataset;
 }

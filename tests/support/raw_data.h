@@ -20,7 +20,7 @@ std::optional<std::filesystem::path> DataFolder(const std::filesystem::path& sou
 absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder);
 // MNIST, 28x28, scaled as mnist-8 reads it (0 to 255).
 absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder);
-// MNIST as LeNet-5 reads it: bilinear to 32x32 (corners not aligned), 0 to 1, float.
+// MNIST as LeNet-5 reads it: bilinear to 32x32 bytes (corners not aligned), 0 to 1.
 absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder);
 
 // A gzip file unpacked.
