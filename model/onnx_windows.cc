@@ -86,6 +86,15 @@ int64_t ResolveCeilMode(int64_t input, WindowAxis& axis) {
   return added;
 }
 
+// PyTorch writes ceil_mode of an average pool as padding behind, and more of it than its windows
+// reach, up to a whole kernel. What no window reaches is taken away again.
+void TrimPadding(int64_t input, WindowAxis& axis) {
+  const int64_t padded = input + axis.before + axis.after;
+  if (axis.after < axis.kernel || padded < axis.reach()) return;
+  const int64_t last = (padded - axis.reach()) / axis.stride * axis.stride;
+  axis.after = std::max<int64_t>(0, last + axis.reach() - input - axis.before);
+}
+
 absl::StatusOr<LayoutView> NeedImage(const OnnxInputs& inputs) {
   if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& view = *inputs.views[0];
@@ -147,6 +156,8 @@ absl::StatusOr<PoolAttributes> ReadPool(const OnnxNode& node, const Shape& input
       return Unsupported("ceil_mode with count_include_pad, where a window leaves the padding");
     }
   }
+  TrimPadding(input.height, window.rows);
+  TrimPadding(input.width, window.columns);
   pool.padding = window.padding();
   const Padding& padding = pool.padding;
   if (std::max(padding.top, padding.bottom) >= pool.kernel_height ||

@@ -219,6 +219,14 @@ TEST(OnnxPoolTest, CeilModeDropsAWindowThatWouldBeginInThePadding) {
   EXPECT_EQ(Text(file), ImageText(1, 4, 4, "p = AveragePool(c) k=2x2 s=3x3 p=1,1,1,1\noutput p\n"));
 }
 
+TEST(OnnxPoolTest, PaddingThatNoWindowReachesIsTakenAway) {
+  OnnxFile file = Image(1, 9, 18);
+  file.Node("AveragePool", {"c"}, "p").Ints("kernel_shape", {3, 3}).Ints("strides", {2, 2});
+  file.Ints("pads", {1, 1, 2, 3});
+  EXPECT_EQ(Text(file),
+            ImageText(1, 9, 18, "p = AveragePool(c) k=3x3 s=2x2 p=1,1,2,2\noutput p\n"));
+}
+
 TEST(OnnxPoolTest, AverageCountsPaddingOnlyWhenAsked) {
   for (const bool include : {false, true}) {
     OnnxFile file;
