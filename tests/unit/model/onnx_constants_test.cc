@@ -10,7 +10,6 @@ namespace mico {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 ConstantPointer Integers(std::vector<int64_t> dims, std::vector<int64_t> values) {
   return std::make_shared<const ConstantTensor>(
