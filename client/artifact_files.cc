@@ -31,7 +31,7 @@ absl::Status LibraryError(archive* reader) {
 // A name that stays inside the folder wherever it is unpacked: "src/main.c".
 bool IsPlainRelative(const std::filesystem::path& name) {
   return !name.empty() && !name.is_absolute() && name.has_filename() && name != "." &&
-         name.lexically_normal() == name &&
+         name.lexically_normal().native() == name.native() &&
          std::none_of(name.begin(), name.end(), [](const auto& part) { return part == ".."; });
 }
 

@@ -1,0 +1,210 @@
+#include "client/render.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+
+namespace mico {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+v1::Trial MakeTrial(int64_t number, int64_t latency, int64_t correct,
+                    const std::vector<std::pair<uint32_t, uint32_t>>& widths) {
+  v1::Trial trial;
+  trial.set_number(number);
+  trial.mutable_cost()->set_latency_cycles(latency);
+  trial.mutable_cost()->set_peak_ram_bytes(12595);
+  trial.mutable_cost()->set_flash_bytes(2048);
+  trial.mutable_val()->set_correct(correct);
+  trial.mutable_val()->set_total(1000);
+  for (const auto& [weight_bits, input_bits] : widths) {
+    v1::LayerBits* layer = trial.mutable_scheme()->add_layers();
+    layer->set_weight_bits(weight_bits);
+    layer->set_input_bits(input_bits);
+  }
+  return trial;
+}
+
+// Two points on the front, one of them uniform, and uniform 8 bit beside it.
+v1::Job MakeJob() {
+  v1::Job job;
+  job.set_id("4f1c22aa");
+  job.set_state(v1::JOB_STATE_SEARCHING);
+  job.mutable_spec()->set_trials(64);
+  job.mutable_target_info()->set_counts("instructions");
+  *job.add_front() = MakeTrial(7, 500'000, 880, {{4, 8}, {2, 4}});
+  *job.add_front() = MakeTrial(2, 600'000, 900, {{4, 4}, {4, 4}});
+  job.mutable_front(1)->set_label("uniform w4a4");
+  *job.add_uniform() = MakeTrial(1, 1'000'000, 910, {{8, 8}, {8, 8}});
+  job.mutable_uniform(0)->set_label("uniform w8a8");
+  *job.add_uniform() = job.front(1);
+  return job;
+}
+
+v1::Job MakeJobWithFrontOf(int points) {
+  v1::Job job = MakeJob();
+  job.clear_front();
+  for (int i = 0; i < points; ++i) {
+    *job.add_front() = MakeTrial(100 + i, 500'000 + i, 800 + i, {{4, 8}, {2, 4}});
+  }
+  return job;
+}
+
+size_t Lines(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST(ProgressLineTest, ShowsStateProgressRateAndTimeLeft) {
+  v1::Job job = MakeJob();
+  job.set_trials_spent(12.25);
+  job.set_trials_per_second(1.5);
+  job.set_seconds_left(200);
+  job.set_phase("evaluating\n4 schemes");
+
+  EXPECT_EQ(ProgressLine(job),
+            "4f1c22aa searching  12.2/64 trials  front 2  1.50/s  left 3m 20s  "
+            "evaluating 4 schemes");
+}
+
+TEST(ProgressLineTest, WhatIsNotKnownIsNotShown) {
+  v1::Job job;
+  job.set_id("4f1c22aa");
+  job.set_state(v1::JOB_STATE_PREPARING);
+
+  EXPECT_EQ(ProgressLine(job), "4f1c22aa preparing  front 0");
+}
+
+TEST(RenderFrontTest, IsATableOfTheFrontAndThenTheUniformNetworks) {
+  EXPECT_EQ(RenderFront(MakeJob(), OutputFormat::kTable),
+            "trial  network         instructions  vs 8 bit  val      test  RAM       flash    "
+            "weights  inputs\n"
+            "7      front           500,000       0.50x     88.00 %  -     12.3 KiB  2.0 KiB  "
+            "42       84\n"
+            "2      uniform w4a4 *  600,000       0.60x     90.00 %  -     12.3 KiB  2.0 KiB  "
+            "44       44\n"
+            "1      uniform w8a8    1,000,000     1.00x     91.00 %  -     12.3 KiB  2.0 KiB  "
+            "88       88\n"
+            "* a uniform network on the front\n");
+}
+
+TEST(RenderFrontTest, CsvHasExactNumbersAndWidthsThatNoSpreadsheetTakesForOne) {
+  v1::Job job = MakeJob();
+  job.mutable_front(0)->mutable_test()->set_correct(877);
+  job.mutable_front(0)->mutable_test()->set_total(1000);
+
+  EXPECT_EQ(RenderFront(job, OutputFormat::kCsv),
+            "trial,network,front,latency,counts,latency_vs_uniform8,val,test,ram_bytes,flash_bytes,"
+            "weight_bits,input_bits\n"
+            "7,,yes,500000,instructions,0.500000,0.880000,0.877000,12595,2048,4 2,8 4\n"
+            "2,uniform w4a4,yes,600000,instructions,0.600000,0.900000,,12595,2048,4 4,4 4\n"
+            "1,uniform w8a8,no,1000000,instructions,1.000000,0.910000,,12595,2048,8 8,8 8\n");
+}
+
+TEST(RenderFrontTest, AWidthThatCannotBeNeverShiftsTheOthers) {
+  v1::Job job;
+  *job.add_front() = MakeTrial(1, 1, 1, {{8, 8}, {16, 0}, {4, 4}});
+
+  EXPECT_THAT(RenderFront(job, OutputFormat::kTable), EndsWith("8?4      8?4\n"));
+}
+
+TEST(RenderFrontTest, WithoutUniformEightThereIsNoComparison) {
+  v1::Job job = MakeJob();
+  job.clear_uniform();
+
+  EXPECT_THAT(RenderFront(job, OutputFormat::kTable), Not(HasSubstr("0.50x")));
+}
+
+TEST(RenderFrontTest, ALongFrontIsThinnedEvenlyAndSaysSo) {
+  const std::string text = RenderFront(MakeJobWithFrontOf(21), OutputFormat::kTable, 5);
+
+  std::vector<std::string> trials;
+  for (const auto line : absl::StrSplit(text, '\n')) {
+    if (line.substr(0, 1) == "1") trials.emplace_back(line.substr(0, 3));
+  }
+  EXPECT_THAT(trials, ElementsAre("100", "105", "110", "115", "120"));
+  EXPECT_THAT(text, EndsWith("5 of 23 rows; all: mico-cli front 4f1c22aa\n"));
+}
+
+TEST(RenderFrontTest, CsvIsNeverThinned) {
+  EXPECT_EQ(Lines(RenderFront(MakeJobWithFrontOf(21), OutputFormat::kCsv, 5)), 24u);
+}
+
+TEST(RenderChartTest, TheFastestIsLeftAndTheMostAccurateOnTop) {
+  EXPECT_EQ(RenderChart(MakeJob(), 11, 4),
+            " 91.00 % |          u\n"
+            " 90.00 % |  o        \n"
+            " 89.00 % |           \n"
+            " 88.00 % |o          \n"
+            "         +-----------\n"
+            "          500,000 1,000,000 instructions\n"
+            "          o front   u uniform\n");
+}
+
+TEST(RenderChartTest, PointsFarBelowTheBestAreLeftOut) {
+  v1::Job job = MakeJob();
+  *job.add_uniform() = MakeTrial(9, 100, 100, {{1, 1}, {1, 1}});
+
+  EXPECT_EQ(RenderChart(job, 11, 4), RenderChart(MakeJob(), 11, 4));
+}
+
+TEST(RenderChartTest, OnePointIsEnough) {
+  v1::Job job;
+  *job.add_front() = MakeTrial(1, 0, 900, {{8, 8}});
+
+  EXPECT_THAT(RenderChart(job, 5, 2), StartsWith(" 90.00 % |o    \n"));
+  EXPECT_EQ(RenderChart(v1::Job(), 5, 2), "");
+}
+
+TEST(RenderJobTest, ShowsWhoWorksAndHowTheFloatNetworkDoes) {
+  v1::Job job = MakeJob();
+  job.mutable_float_val()->set_correct(9173);
+  job.mutable_float_val()->set_total(10000);
+  v1::RunningTask* task = job.add_running();
+  task->set_kind("evaluate");
+  task->set_worker_name("bench-3\x1b[2J");
+  task->set_progress(0.5);
+  task->set_attempt(2);
+
+  const std::string text = RenderJob(job);
+
+  EXPECT_THAT(text, HasSubstr("  evaluate   on bench-3?[2J   50 %  attempt 2\n"));
+  EXPECT_THAT(text, HasSubstr("  float network: val 91.73 %  test -\n"));
+  EXPECT_THAT(text, HasSubstr(RenderFront(job, OutputFormat::kTable)));
+}
+
+TEST(RenderJobTest, ThePictureShrinksUntilItFits) {
+  v1::Job job = MakeJobWithFrontOf(40);
+  job.add_warnings("val exceeds test");
+
+  for (const size_t lines : {24u, 30u, 50u}) {
+    const std::string text = RenderJob(job, lines);
+    EXPECT_LE(Lines(text), lines);
+    EXPECT_THAT(text, HasSubstr("o front   u uniform"));
+    EXPECT_THAT(text, HasSubstr("rows; all: mico-cli front 4f1c22aa"));
+    EXPECT_THAT(text, HasSubstr("warning: val exceeds test"));
+  }
+  const std::string small = RenderJob(job, 10);
+  EXPECT_EQ(Lines(small), 10u);
+  EXPECT_THAT(small, Not(HasSubstr("o front")));
+  EXPECT_EQ(Lines(RenderJob(job, 3)), 2u);
+}
+
+TEST(RenderJobTest, AFleetOfWorkersIsCountedWhereThereIsNoRoom) {
+  v1::Job job = MakeJob();
+  for (int i = 0; i < 16; ++i) job.add_running()->set_kind("evaluate");
+
+  EXPECT_THAT(RenderJob(job, 24), HasSubstr("  and 12 more\n"));
+  EXPECT_THAT(RenderJob(job), Not(HasSubstr("more\n")));
+}
+
+}  // namespace
+}  // namespace mico

@@ -1,0 +1,446 @@
+#include "client/verbs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/digest.h"
+#include "base/file.h"
+#include "client/command_line.h"
+#include "fake_server.h"
+#include "tar_builder.h"
+
+namespace mico {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+struct Outcome {
+  ExitCode code;
+  std::string out, err;
+};
+
+template <typename Action>
+Outcome Captured(Action action) {
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  const ExitCode code = action();
+  return {code, ::testing::internal::GetCapturedStdout(), ::testing::internal::GetCapturedStderr()};
+}
+
+class VerbsTest : public ::testing::Test {
+ protected:
+  VerbsTest() {
+    server_.exploration.job.set_id("4f1c22aa");
+    server_.exploration.job.set_state(v1::JOB_STATE_SEARCHING);
+    std::ofstream(File("net.onnx")) << std::string(700'000, 'n');
+    std::ofstream(File("set.npz")) << "data";
+  }
+
+  std::string File(const std::string& name) const { return (folder_.path() / name).string(); }
+
+  Outcome Run(std::vector<std::string> arguments, bool terminal = false) {
+    arguments.insert(arguments.begin(), {"--server", server_.address()});
+    return Captured([&] { return RunCommandLine(arguments, terminal); });
+  }
+  Outcome RunSubmit(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments{"submit",        "--model",  File("net.onnx"), "--data",
+                                       File("set.npz"), "--target", "rv32imc"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Run(arguments);
+  }
+  Outcome FetchInto(const std::string& folder, const GlobalOptions& global = {},
+                    std::optional<int64_t> trial = std::nullopt) {
+    Connection connection(server_.address());
+    const FetchOptions options{
+        .job = "4f1c", .trial = trial, .folder = folder, .poll_interval = {}};
+    return Captured([&] { return Fetch(connection, global, options); });
+  }
+  void OfferArtifact(const std::string& tar) {
+    v1::GetArtifactResponse& artifact = server_.exploration.artifact;
+    artifact.set_state(v1::ARTIFACT_STATE_READY);
+    artifact.set_artifact_digest(server_.blobs.Add(tar));
+    artifact.mutable_trial()->set_number(17);
+    artifact.set_self_test_host(true);
+  }
+  v1::Job Stage(v1::JobState state, int64_t trials_spent = 0) {
+    v1::Job job = server_.exploration.job;
+    job.set_state(state);
+    job.mutable_spec()->set_trials(8);
+    job.set_trials_spent(static_cast<double>(trials_spent));
+    return job;
+  }
+  void AddFrontPoint(v1::Job& job) {
+    v1::Trial* trial = job.add_front();
+    trial->set_number(3);
+    trial->mutable_val()->set_correct(9);
+    trial->mutable_val()->set_total(10);
+    trial->mutable_cost()->set_latency_cycles(1000);
+  }
+
+  TemporaryFolder folder_ = *TemporaryFolder::Create();
+  FakeServer server_;
+};
+
+TEST_F(VerbsTest, SubmitUploadsEachFileOnce) {
+  EXPECT_EQ(RunSubmit().code, ExitCode::kDone);
+  EXPECT_EQ(server_.blobs.uploads, 2);
+  EXPECT_LE(server_.blobs.largest_chunk, size_t{1} << 20);
+
+  EXPECT_EQ(RunSubmit().out, "job 4f1c22aa (already known)\n");
+  EXPECT_EQ(server_.blobs.uploads, 2);
+}
+
+TEST_F(VerbsTest, SubmitSendsWhatWasAskedFor) {
+  RunSubmit({"--max-latency", "0.6x", "--max-ram", "64KiB", "--max-flash", "96KB", "--min-accuracy",
+             "90%", "--strategy", "random", "--trials", "12", "--seed", "7",
+             "--calibration-samples", "32"});
+
+  ASSERT_THAT(server_.exploration.submits, SizeIs(1));
+  const v1::JobSpec& spec = server_.exploration.submits[0].spec();
+  EXPECT_EQ(spec.model_name(), "net.onnx");
+  EXPECT_EQ(spec.model_digest(), Digest::Of(std::string(700'000, 'n')).hex());
+  EXPECT_EQ(spec.dataset_name(), "set.npz");
+  EXPECT_EQ(spec.target(), "rv32imc");
+  EXPECT_DOUBLE_EQ(spec.limits().max_latency().relative(), 0.6);
+  EXPECT_DOUBLE_EQ(spec.limits().max_ram().absolute(), 65536);
+  EXPECT_DOUBLE_EQ(spec.limits().max_flash().absolute(), 96000);
+  EXPECT_DOUBLE_EQ(spec.limits().min_accuracy().absolute(), 0.9);
+  EXPECT_EQ(spec.strategy(), "random");
+  EXPECT_EQ(spec.trials(), 12);
+  EXPECT_EQ(spec.seed(), 7u);
+  EXPECT_EQ(spec.calibration_samples(), 32);
+  EXPECT_FALSE(server_.exploration.submits[0].request_id().empty());
+  EXPECT_FALSE(server_.exploration.submits[0].validate_only());
+}
+
+TEST_F(VerbsTest, SubmitLeavesDefaultsToTheServer) {
+  RunSubmit();
+
+  const v1::JobSpec& spec = server_.exploration.submits.at(0).spec();
+  EXPECT_EQ(spec.strategy(), "");
+  EXPECT_EQ(spec.trials(), 0);
+  EXPECT_FALSE(spec.limits().has_max_latency());
+}
+
+TEST_F(VerbsTest, SubmitTakesItsFieldsFromAFile) {
+  std::ofstream(File("job.yaml")) << "model: net.onnx\ndata: set.npz\ntarget: rv32imc\ntrials: 5\n";
+
+  EXPECT_EQ(Run({"submit", "--file", File("job.yaml"), "--trials", "6"}).code, ExitCode::kDone);
+
+  EXPECT_EQ(server_.exploration.submits.at(0).spec().target(), "rv32imc");
+  EXPECT_EQ(server_.exploration.submits.at(0).spec().trials(), 6);
+}
+
+TEST_F(VerbsTest, SubmitAnswersInEveryFormat) {
+  EXPECT_EQ(RunSubmit().out, "job 4f1c22aa\n");
+  EXPECT_EQ(RunSubmit({"--output", "json"}).out, "{\"job\": \"4f1c22aa\"}\n");
+  EXPECT_EQ(RunSubmit({"--output", "csv"}).out, "job\n4f1c22aa\n");
+}
+
+TEST_F(VerbsTest, ADryRunShowsThePreviewAndMakesNoJob) {
+  server_.exploration.preview.set_log10_space(12.5);
+  server_.exploration.preview.add_layers()->set_name("conv1");
+
+  const Outcome outcome = RunSubmit({"--dry-run"});
+
+  EXPECT_EQ(outcome.code, ExitCode::kDone);
+  EXPECT_TRUE(server_.exploration.submits.at(0).validate_only());
+  EXPECT_THAT(outcome.out, HasSubstr("conv1"));
+  EXPECT_THAT(outcome.out, HasSubstr("10^12.5 schemes"));
+  EXPECT_THAT(outcome.out, HasSubstr("latency not yet known"));
+  EXPECT_THAT(outcome.out, HasSubstr("no job was made"));
+}
+
+TEST_F(VerbsTest, SubmitNamesEveryFieldThatIsMissing) {
+  const Outcome outcome = Run({"submit", "--data", File("set.npz")});
+
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr("missing --model, --target"));
+}
+
+TEST_F(VerbsTest, WrongInputIsFoundBeforeAnythingIsSent) {
+  EXPECT_EQ(RunSubmit({"--max-ram", "lots"}).code, ExitCode::kWrongInput);
+  EXPECT_EQ(RunSubmit({"--trials", "0"}).code, ExitCode::kWrongInput);
+  EXPECT_EQ(RunSubmit({"--model", File("absent.onnx")}).code, ExitCode::kWrongInput);
+  EXPECT_EQ(Run({"submit", "--model", File(""), "--data", "x", "--target", "t"}).code,
+            ExitCode::kWrongInput);
+  EXPECT_EQ(server_.blobs.uploads, 0);
+}
+
+TEST_F(VerbsTest, ARefusedUploadSaysWhy) {
+  server_.blobs.upload_status = {grpc::StatusCode::RESOURCE_EXHAUSTED, "the disk is full"};
+
+  const Outcome outcome = RunSubmit();
+
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+  EXPECT_EQ(outcome.err, "mico-cli: the disk is full\n");
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(VerbsTest, ErrorsNeverReachStandardOutput) {
+  server_.exploration.status = {grpc::StatusCode::PERMISSION_DENIED, "not your job"};
+
+  for (const char* format : {"table", "json", "csv"}) {
+    for (const char* verb : {"status", "front", "cancel"}) {
+      const Outcome outcome = Run({verb, "4f1c", "--output", format});
+      EXPECT_EQ(outcome.code, ExitCode::kNotAllowed) << verb;
+      EXPECT_EQ(outcome.out, "") << verb;
+      EXPECT_EQ(outcome.err, "mico-cli: not your job\n") << verb;
+    }
+  }
+}
+
+TEST_F(VerbsTest, AnUnknownCallSaysThatTheServerIsOld) {
+  const Outcome outcome = Run({"models"});  // the fake has none
+
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+  EXPECT_THAT(outcome.err, HasSubstr("does not know this call"));
+}
+
+TEST_F(VerbsTest, NobodyAtTheAddressIsExitCodeThree) {
+  const std::string nobody = "unix:" + File("no-socket");
+
+  for (const std::vector<std::string>& verb : std::vector<std::vector<std::string>>{
+           {"jobs"},
+           {"status", "4f1c"},
+           {"status", "4f1c", "--watch"},
+           {"fetch", "4f1c", "-o", "x"},
+           {"submit", "--model", File("net.onnx"), "--data", File("set.npz"), "--target", "t"}}) {
+    std::vector<std::string> arguments{"--server", nobody};
+    arguments.insert(arguments.end(), verb.begin(), verb.end());
+    const Outcome outcome = Captured([&] { return RunCommandLine(arguments, false); });
+    EXPECT_EQ(outcome.code, ExitCode::kServerUnreachable) << verb[0];
+    EXPECT_THAT(outcome.err, HasSubstr("server " + nobody + " does not answer")) << verb[0];
+    EXPECT_THAT(outcome.err, HasSubstr("mico-server --data-dir")) << verb[0];
+    EXPECT_EQ(outcome.out, "") << verb[0];
+  }
+}
+
+TEST_F(VerbsTest, AServerThatIsThereButNotReadyIsNotCalledAbsent) {
+  server_.exploration.status = {grpc::StatusCode::UNAVAILABLE, "the database is locked"};
+
+  const Outcome outcome = Run({"status", "4f1c"});
+
+  EXPECT_EQ(outcome.code, ExitCode::kServerUnreachable);
+  EXPECT_EQ(outcome.err, "mico-cli: the database is locked\n");
+}
+
+TEST_F(VerbsTest, StatusExitsWithWhatBecameOfTheJob) {
+  const std::vector<std::pair<v1::JobState, ExitCode>> expected{
+      {v1::JOB_STATE_PREPARING, ExitCode::kDone},
+      {v1::JOB_STATE_SEARCHING, ExitCode::kDone},
+      {v1::JOB_STATE_DONE, ExitCode::kDone},
+      {v1::JOB_STATE_FAILED, ExitCode::kJobFailed},
+      {v1::JOB_STATE_CANCELLED, ExitCode::kJobFailed}};
+  for (const auto& [state, code] : expected) {
+    server_.exploration.job.set_state(state);
+    EXPECT_EQ(Run({"status", "4f1c"}).code, code);
+  }
+}
+
+TEST_F(VerbsTest, FrontFailsWhenTheJobEndedWithoutAPoint) {
+  EXPECT_EQ(Run({"front", "4f1c"}).code, ExitCode::kDone);
+  server_.exploration.job.set_state(v1::JOB_STATE_FAILED);
+  EXPECT_EQ(Run({"front", "4f1c"}).code, ExitCode::kJobFailed);
+  AddFrontPoint(server_.exploration.job);
+  EXPECT_EQ(Run({"front", "4f1c"}).code, ExitCode::kDone);
+}
+
+TEST_F(VerbsTest, WatchPrintsAPlainLinePerChangeInAPipe) {
+  server_.exploration.watched = {Stage(v1::JOB_STATE_PREPARING), Stage(v1::JOB_STATE_PREPARING),
+                                 Stage(v1::JOB_STATE_SEARCHING, 4), Stage(v1::JOB_STATE_DONE, 8)};
+
+  const Outcome outcome = Run({"status", "4f1c", "--watch"});
+
+  EXPECT_EQ(outcome.code, ExitCode::kDone);
+  EXPECT_THAT(outcome.out, StartsWith("4f1c22aa preparing  0.0/8 trials  front 0\n"
+                                      "4f1c22aa searching  4.0/8 trials  front 0\n"
+                                      "4f1c22aa done       8.0/8 trials  front 0\n"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(VerbsTest, WatchRepaintsOnATerminalAndLeavesTheWholeJobThere) {
+  server_.exploration.watched = {Stage(v1::JOB_STATE_SEARCHING, 4), Stage(v1::JOB_STATE_DONE, 8)};
+
+  const Outcome outcome = Run({"status", "4f1c", "--watch"}, /*terminal=*/true);
+
+  EXPECT_EQ(outcome.out,
+            "4f1c22aa searching  4.0/8 trials  front 0\n"
+            "\x1b[1F\x1b[J4f1c22aa done       8.0/8 trials  front 0\n"
+            "\x1b[1F\x1b[J4f1c22aa done       8.0/8 trials  front 0\n");
+}
+
+TEST_F(VerbsTest, WatchAsJsonIsOneMessageALine) {
+  server_.exploration.watched = {Stage(v1::JOB_STATE_SEARCHING), Stage(v1::JOB_STATE_DONE)};
+
+  const Outcome outcome = RunSubmit({"--watch", "--output", "json"});
+
+  EXPECT_EQ(outcome.out,
+            "{\"job\": \"4f1c22aa\"}\n"
+            "{\"id\":\"4f1c22aa\",\"spec\":{\"trials\":\"8\"},\"state\":\"JOB_STATE_SEARCHING\"}\n"
+            "{\"id\":\"4f1c22aa\",\"spec\":{\"trials\":\"8\"},\"state\":\"JOB_STATE_DONE\"}\n");
+}
+
+TEST_F(VerbsTest, WatchAsCsvIsTheFrontAtTheEndAndNothingElse) {
+  v1::Job done = Stage(v1::JOB_STATE_DONE);
+  AddFrontPoint(done);
+  server_.exploration.watched = {Stage(v1::JOB_STATE_SEARCHING), done};
+
+  const Outcome outcome = RunSubmit({"--watch", "--output", "csv"});
+
+  EXPECT_THAT(outcome.out, StartsWith("trial,network,front,"));
+  EXPECT_THAT(outcome.out, EndsWith("\n3,,yes,1000,,,0.900000,,0,0,,\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("job 4f1c22aa\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("searching"));
+}
+
+TEST_F(VerbsTest, WatchOfAJobThatFailsExitsWithOneAndSaysWhy) {
+  v1::Job failed = Stage(v1::JOB_STATE_FAILED);
+  failed.set_error("flash: at least 212 KiB; asked: 180 KiB");
+  server_.exploration.watched = {failed};
+
+  const Outcome outcome = RunSubmit({"--watch"});
+
+  EXPECT_EQ(outcome.code, ExitCode::kJobFailed);
+  EXPECT_THAT(outcome.out, EndsWith("error: flash: at least 212 KiB; asked: 180 KiB\n"));
+}
+
+TEST_F(VerbsTest, AWatchThatBreaksOffSaysHowToGoOn) {
+  server_.exploration.watched = {Stage(v1::JOB_STATE_SEARCHING)};
+  for (const grpc::Status& status :
+       {grpc::Status(), grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down")}) {
+    server_.exploration.watch_status = status;
+
+    const Outcome outcome = Run({"status", "4f1c", "--watch"});
+
+    EXPECT_EQ(outcome.code, ExitCode::kServerUnreachable);
+    EXPECT_THAT(outcome.err, HasSubstr("`mico-cli status 4f1c --watch`"));
+  }
+}
+
+TEST_F(VerbsTest, AWatchOfNoJobIsWrongInput) {
+  server_.exploration.watch_status = {grpc::StatusCode::NOT_FOUND, "job 4f1c: not known"};
+
+  const Outcome outcome = Run({"status", "4f1c", "--watch"});
+
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+  EXPECT_EQ(outcome.err, "mico-cli: job 4f1c: not known\n");
+}
+
+TEST_F(VerbsTest, FetchAsksUntilTheArtifactIsReady) {
+  OfferArtifact(TarBuilder().Add("README.md", "hello").Add("src/a.c", "int a;").Build());
+  server_.exploration.pending_artifact_answers = 3;
+
+  const Outcome outcome = FetchInto(File("out"));
+
+  EXPECT_EQ(outcome.code, ExitCode::kDone) << outcome.err;
+  EXPECT_EQ(*ReadFile(File("out/src/a.c")), "int a;");
+  EXPECT_THAT(outcome.out, HasSubstr("trial 17"));
+  EXPECT_THAT(outcome.out, HasSubstr("2 files in " + File("out")));
+  EXPECT_THAT(outcome.out, HasSubstr("self-test on the host: passed   on the board: not run"));
+  EXPECT_EQ(outcome.err, "mico-cli: waiting until a worker has built and tested trial 17\n");
+}
+
+TEST_F(VerbsTest, FetchWaitsForThePointThatItOrdered) {
+  OfferArtifact(TarBuilder().Add("a", "b").Build());
+  server_.exploration.pending_artifact_answers = 1;
+
+  FetchInto(File("out"));
+
+  ASSERT_THAT(server_.exploration.artifact_requests, SizeIs(2));
+  EXPECT_TRUE(server_.exploration.artifact_requests[0].best());
+  EXPECT_EQ(server_.exploration.artifact_requests[1].trial(), 17);
+}
+
+TEST_F(VerbsTest, FetchAsksForTheTrialThatWasNamed) {
+  OfferArtifact(TarBuilder().Add("a", "b").Build());
+
+  Run({"fetch", "4f1c", "--trial", "17", "-o", File("out")});
+
+  EXPECT_EQ(server_.exploration.artifact_requests.at(0).trial(), 17);
+}
+
+TEST_F(VerbsTest, FetchAnswersInEveryFormat) {
+  OfferArtifact(TarBuilder().Add("a", "b").Build());
+
+  EXPECT_THAT(FetchInto(File("1"), {.output = OutputFormat::kJson}).out,
+              StartsWith("{\n \"state\": \"ARTIFACT_STATE_READY\""));
+  EXPECT_THAT(FetchInto(File("2"), {.output = OutputFormat::kCsv}).out,
+              EndsWith("\n17," + File("2") + ",1,yes,no,0,,0,,0,\n"));
+}
+
+TEST_F(VerbsTest, FetchDoesNotOrderWhatHasNoPlace) {
+  const Outcome outcome = FetchInto(folder_.path().string());
+
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+  EXPECT_THAT(outcome.err, HasSubstr("needed: a new or empty folder"));
+  EXPECT_THAT(server_.exploration.artifact_requests, SizeIs(0));
+}
+
+TEST_F(VerbsTest, AnArtifactThatFailedIsExitCodeOne) {
+  server_.exploration.artifact.set_state(v1::ARTIFACT_STATE_FAILED);
+  server_.exploration.artifact.set_error("the compiler is missing");
+
+  const Outcome outcome = FetchInto(File("out"));
+
+  EXPECT_EQ(outcome.code, ExitCode::kJobFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("the compiler is missing"));
+  EXPECT_FALSE(std::filesystem::exists(File("out")));
+}
+
+TEST_F(VerbsTest, BytesThatChangedOnTheWayAreNotUnpacked) {
+  OfferArtifact(TarBuilder().Add("a", "b").Build());
+  server_.blobs.corrupt_downloads = true;
+
+  const Outcome outcome = FetchInto(File("out"));
+
+  EXPECT_EQ(outcome.code, ExitCode::kJobFailed);
+  EXPECT_THAT(outcome.err, HasSubstr("have digest"));
+  EXPECT_FALSE(std::filesystem::exists(File("out")));
+}
+
+TEST_F(VerbsTest, CancelSaysWhatTheJobIsNow) {
+  EXPECT_EQ(Run({"cancel", "4f1c"}).out, "job       state\n4f1c22aa  cancelled\n");
+  EXPECT_EQ(Run({"cancel", "4f1c", "--output", "csv"}).out, "job,state\n4f1c22aa,cancelled\n");
+}
+
+TEST_F(VerbsTest, JobsAreListedOverAllPages) {
+  for (const char* id : {"a", "b", "c"}) {
+    v1::ListJobsResponse page;
+    page.add_jobs()->set_id(id);
+    server_.exploration.job_pages.push_back(page);
+  }
+
+  EXPECT_EQ(Run({"jobs", "--output", "csv"}).out,
+            "job,state,model,data,target,strategy,trials,front,created\n"
+            "a,unknown,,,,,0/0,0,-\n"
+            "b,unknown,,,,,0/0,0,-\n"
+            "c,unknown,,,,,0/0,0,-\n");
+  EXPECT_EQ(Run({"jobs", "--output", "json"}).out,
+            "{\n \"jobs\": [\n  {\n   \"id\": \"a\"\n  },\n  {\n   \"id\": \"b\"\n  },\n"
+            "  {\n   \"id\": \"c\"\n  }\n ]\n}\n");
+}
+
+TEST_F(VerbsTest, ListsAreForReadingAsTablesAndExactAsCsv) {
+  v1::TargetSummary* summary = server_.exploration.targets.add_targets();
+  summary->mutable_target()->set_name("rv32imc");
+  summary->mutable_target()->set_clock_hz(80'000'000);
+  summary->mutable_target()->set_ram_bytes(131072);
+  summary->mutable_target()->add_weight_bits(8);
+  summary->mutable_target()->add_weight_bits(4);
+
+  EXPECT_THAT(Run({"targets"}).out, HasSubstr("80 MHz  0 B    128.0 KiB  8 4"));
+  EXPECT_THAT(Run({"targets", "--output", "csv"}).out,
+              HasSubstr("\nrv32imc,,80000000,0,131072,8 4,,,no,0,\n"));
+}
+
+}  // namespace
+}  // namespace mico
