@@ -1,9 +1,12 @@
 #include "worker/torch/integer_kernels.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 // The hot loops are compiled for several instruction sets and chosen at run time.
 #if defined(__x86_64__)
+#include <immintrin.h>
 #define MICO_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #define MICO_AVX2 __attribute__((target("avx2,fma")))
 #endif
@@ -18,10 +21,9 @@
 namespace mico {
 namespace {
 
-// Repeated columns have at least this many entries, or as many as there are channels.
+// Repeated columns have at least this many entries, and a multiple of what a vector holds.
 constexpr size_t kLeastColumns = 64;
-
-enum class VectorLevel { kBase, kAvx2, kAvx512 };
+constexpr size_t kLanes = 16;
 
 VectorLevel DetectLevel() {
 #if defined(__x86_64__)
@@ -34,7 +36,7 @@ VectorLevel DetectLevel() {
   return VectorLevel::kBase;
 }
 
-const VectorLevel kLevel = DetectLevel();
+VectorLevel level_in_use = DetectLevel();
 
 #if defined(__x86_64__)
 template <typename Loop>
@@ -51,6 +53,11 @@ MICO_AVX2 void RunAvx2(const Loop& loop) {
 struct FromFloat {
   const float* values;
   MICO_INLINE int32_t operator()(int64_t i) const { return static_cast<int32_t>(values[i]); }
+#if defined(__x86_64__)
+  MICO_AVX512 MICO_INLINE __m512i Sixteen(int64_t i) const {
+    return _mm512_cvttps_epi32(_mm512_loadu_ps(values + i));
+  }
+#endif
 };
 struct FromTwoFloats {
   const float* high;
@@ -59,10 +66,24 @@ struct FromTwoFloats {
   MICO_INLINE int32_t operator()(int64_t i) const {
     return static_cast<int32_t>(high[i]) * factor + static_cast<int32_t>(low[i]);
   }
+#if defined(__x86_64__)
+  MICO_AVX512 MICO_INLINE __m512i Sixteen(int64_t i) const {
+    const __m512i scaled = _mm512_mullo_epi32(_mm512_cvttps_epi32(_mm512_loadu_ps(high + i)),
+                                              _mm512_set1_epi32(factor));
+    return _mm512_add_epi32(scaled, _mm512_cvttps_epi32(_mm512_loadu_ps(low + i)));
+  }
+#endif
 };
 struct FromDouble {
   const double* values;
   MICO_INLINE int32_t operator()(int64_t i) const { return static_cast<int32_t>(values[i]); }
+#if defined(__x86_64__)
+  MICO_AVX512 MICO_INLINE __m512i Sixteen(int64_t i) const {
+    const __m256i first = _mm512_cvttpd_epi32(_mm512_loadu_pd(values + i));
+    const __m256i second = _mm512_cvttpd_epi32(_mm512_loadu_pd(values + i + 8));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+  }
+#endif
 };
 
 // One run through the columns; `out` may be what `source` reads.
@@ -98,6 +119,91 @@ struct RequantizeLoop {
   }
 };
 
+// What is left from element `begin` on, at column `at`: less than a vector.
+template <typename Source>
+void RequantizeTail(const RequantizeLoop<Source>& loop, int64_t begin, size_t at) {
+  const RequantizeTable::Columns& columns = loop.columns;
+  for (int64_t i = begin; i < loop.elements; ++i, ++at) {
+    const int64_t sum = loop.source(i) + columns.bias[at];
+    const int64_t scaled = (sum * columns.multiplier[at] + columns.addend[at]) >> columns.shift[at];
+    loop.out[i] = static_cast<float>(std::clamp<int64_t>(scaled, columns.lowest, columns.highest));
+  }
+}
+
+#if defined(__x86_64__)
+// Even and odd 32-bit lanes as the low halves of 64-bit ones, which is where vpmuldq multiplies.
+MICO_AVX512 MICO_INLINE __m512i OddLanes(__m512i lanes) { return _mm512_srli_epi64(lanes, 32); }
+constexpr __mmask16 kOddLanes = 0xAAAA;
+
+// Sixteen sums, all with shift >= 32: the high half of the product, shifted further.
+MICO_AVX512 MICO_INLINE __m512i ScaleByHighHalf(__m512i sum, __m512i multiplier, __m512i shift) {
+  const __m512i even = _mm512_mul_epi32(sum, multiplier);
+  const __m512i odd = _mm512_mul_epi32(OddLanes(sum), OddLanes(multiplier));
+  const __m512i high = _mm512_mask_mov_epi32(OddLanes(even), kOddLanes, odd);
+  return _mm512_srav_epi32(high, shift);
+}
+
+// Eight products of 64 bits from the low halves of the operands, shifted.
+MICO_AVX512 MICO_INLINE __m512i ScaleEight(__m512i sum, __m512i multiplier, __m512i addend,
+                                           __m512i shift) {
+  return _mm512_srav_epi64(_mm512_add_epi64(_mm512_mul_epi32(sum, multiplier), addend), shift);
+}
+
+// The columns as vectors want them: 64-bit ones split into even and odd lanes.
+struct WideColumns {
+  std::vector<int32_t> high_shift;
+  std::vector<int64_t> even_addend, odd_addend, even_shift, odd_shift;
+};
+
+WideColumns Widen(const RequantizeTable::Columns& columns) {
+  WideColumns wide;
+  for (size_t i = 0; i < columns.shift.size(); i += 2) {
+    wide.even_addend.push_back(columns.addend[i]);
+    wide.odd_addend.push_back(columns.addend[i + 1]);
+    wide.even_shift.push_back(columns.shift[i]);
+    wide.odd_shift.push_back(columns.shift[i + 1]);
+  }
+  for (const int64_t shift : columns.shift) {
+    wide.high_shift.push_back(static_cast<int32_t>(shift - 32));
+  }
+  return wide;
+}
+
+template <typename Source>
+MICO_AVX512 void RequantizeAvx512(const RequantizeLoop<Source>& loop) {
+  const RequantizeTable::Columns& columns = loop.columns;
+  const WideColumns wide = Widen(columns);
+  const __m512i lowest = _mm512_set1_epi32(columns.lowest);
+  const __m512i highest = _mm512_set1_epi32(columns.highest);
+  const auto load = [](const auto& column, size_t at)
+                        MICO_AVX512 { return _mm512_loadu_si512(column.data() + at); };
+  const size_t run = columns.bias.size();
+  size_t at = 0;
+  int64_t i = 0;
+  for (; i + static_cast<int64_t>(kLanes) <= loop.elements; i += kLanes) {
+    __m512i sum = _mm512_add_epi32(loop.source.Sixteen(i), load(columns.bias, at));
+    const __m512i multiplier = load(columns.multiplier, at);
+    __m512i scaled;
+    if (columns.is_high_half) {
+      scaled = ScaleByHighHalf(sum, multiplier, load(wide.high_shift, at));
+    } else {
+      const __m512i bound = load(columns.bound, at);
+      sum = _mm512_min_epi32(sum, bound);
+      sum = _mm512_max_epi32(sum, _mm512_sub_epi32(_mm512_setzero_si512(), bound));
+      const __m512i even = ScaleEight(sum, multiplier, load(wide.even_addend, at / 2),
+                                      load(wide.even_shift, at / 2));
+      const __m512i odd = ScaleEight(OddLanes(sum), OddLanes(multiplier),
+                                     load(wide.odd_addend, at / 2), load(wide.odd_shift, at / 2));
+      scaled = _mm512_mask_mov_epi32(even, kOddLanes, _mm512_slli_epi64(odd, 32));
+    }
+    const __m512i clamped = _mm512_min_epi32(_mm512_max_epi32(scaled, lowest), highest);
+    _mm512_storeu_ps(loop.out + i, _mm512_cvtepi32_ps(clamped));
+    at = at + kLanes == run ? 0 : at + kLanes;
+  }
+  RequantizeTail(loop, i, at);
+}
+#endif
+
 struct AddLoop {
   const float* a;
   const float* b;
@@ -119,10 +225,26 @@ struct AddLoop {
 template <typename Loop>
 void Dispatch(const Loop& loop) {
 #if defined(__x86_64__)
-  if (kLevel == VectorLevel::kAvx512) return RunAvx512(loop);
-  if (kLevel == VectorLevel::kAvx2) return RunAvx2(loop);
+  if (level_in_use == VectorLevel::kAvx512) return RunAvx512(loop);
+  if (level_in_use == VectorLevel::kAvx2) return RunAvx2(loop);
 #endif
   loop();
+}
+
+template <typename Source>
+void Dispatch(const RequantizeLoop<Source>& loop) {
+#if defined(__x86_64__)
+  if (level_in_use == VectorLevel::kAvx512) return RequantizeAvx512(loop);
+  if (level_in_use == VectorLevel::kAvx2) return RunAvx2(loop);
+#endif
+  loop();
+}
+
+// A sum from which on the result lies beyond every clamp (16 bits), yet fits int32.
+int32_t BoundFor(FixedPointScale scale) {
+  if (scale.shift >= 0) return std::numeric_limits<int32_t>::max();
+  const double factor = std::ldexp(static_cast<double>(scale.multiplier), -(32 + scale.shift));
+  return static_cast<int32_t>(std::max(1.0, std::ceil(0x1p17 / factor)));
 }
 
 // Which of the pool's divisors stands for a window with `inside` elements inside the input.
@@ -133,6 +255,11 @@ size_t DivisorIndex(const PoolAttributes& pool, const StepNumbers& numbers, int6
 }
 
 }  // namespace
+
+VectorLevel LimitVectorLevel(VectorLevel most) {
+  level_in_use = std::min(DetectLevel(), most);
+  return level_in_use;
+}
 
 RequantizeTable::RequantizeTable(std::span<const int32_t> bias,
                                  std::span<const FixedPointScale> scales, int32_t lowest,
@@ -146,8 +273,11 @@ RequantizeTable::RequantizeTable(std::span<const int32_t> bias,
       columns_.multiplier.push_back(scale.multiplier);
       columns_.addend.push_back(scale.shift < 0 ? int64_t{1} << (31 + scale.shift) : 0);
       columns_.shift.push_back(32 + scale.shift);
+      columns_.bound.push_back(BoundFor(scale));
+      columns_.is_high_half = columns_.is_high_half && scale.shift >= 0;
     }
-  } while (columns_.bias.size() < kLeastColumns && !bias.empty());
+  } while (!bias.empty() &&
+           (columns_.bias.size() < kLeastColumns || columns_.bias.size() % kLanes != 0));
 }
 
 void RequantizeTable::Apply(float* values, int64_t elements) const {

@@ -15,7 +15,7 @@ struct TorchEvaluatorOptions {
   int threads = 0;
   // Samples that go through the network together on one thread. Small enough that a layer's
   // activations stay in the second-level cache.
-  int64_t batch_size = 32;
+  int64_t batch_size = 16;
 };
 
 // The evaluator on libtorch. No torch type is visible here, and no exception comes out.
