@@ -112,6 +112,71 @@ typedef struct {
 #define MICO_DECLARE_REQUANTIZE(name)                                                         \
   void name(const mico_requant_t *requant, mico_shape_t shape, const uint8_t *in, uint8_t *out)
 
+/* For compilers, never for meaning. MICO_NOINLINE: an inner loop gets all registers. MICO_FENCE: loads
+ * stay on their side; MICO_KEEP: a running sum is a register here. Without them an unrolled loop is
+ * reassociated and spills what it loaded too early. */
+#if defined(__GNUC__)
+#define MICO_NOINLINE __attribute__((noinline))
+#define MICO_FENCE __asm__ volatile("" ::: "memory")
+#define MICO_KEEP(variable) __asm__("" : "+r"(variable))
+#else
+#define MICO_NOINLINE
+#define MICO_FENCE ((void)0)
+#define MICO_KEEP(variable) ((void)0)
+#endif
+
+/* A word read from or written to bytes. */
+#if defined(__GNUC__)
+typedef uint32_t __attribute__((may_alias)) mico_word_t;
+#endif
+
+/* memcpy for a few dozen bytes that usually start at word boundaries: small C libraries copy bytes. */
+static inline void mico_copy(uint8_t *to, const uint8_t *from, int32_t count) {
+#if defined(__GNUC__)
+  if ((((uintptr_t)to | (uintptr_t)from) & 3u) == 0) {
+    mico_word_t *to_word = (mico_word_t *)(void *)to;
+    const mico_word_t *from_word = (const mico_word_t *)(const void *)from;
+    for (; count >= 16; count -= 16) {
+      const uint32_t a = from_word[0], b = from_word[1], c = from_word[2], d = from_word[3];
+      to_word[0] = a;
+      to_word[1] = b;
+      to_word[2] = c;
+      to_word[3] = d;
+      to_word += 4;
+      from_word += 4;
+    }
+    to = (uint8_t *)to_word;
+    from = (const uint8_t *)from_word;
+  }
+#endif
+  for (; count > 0; --count) *to++ = *from++;
+}
+
+/* Sum of bytes. */
+static inline uint32_t mico_sum(const uint8_t *from, int32_t count) {
+  uint32_t sum = 0;
+#if defined(__GNUC__)
+  if (((uintptr_t)from & 3u) == 0) {
+    while (count >= 8) { /* 128 words of 2 * 255 stay below 65536 */
+      const mico_word_t *word = (const mico_word_t *)(const void *)from;
+      int32_t pairs = count / 8 < 64 ? count / 8 : 64;
+      uint32_t fields = 0;
+      from += 8 * pairs;
+      count -= 8 * pairs;
+      for (; pairs > 0; --pairs) {
+        const uint32_t a = word[0], b = word[1];
+        fields += (a & 0x00ff00ffu) + ((a >> 8) & 0x00ff00ffu);
+        fields += (b & 0x00ff00ffu) + ((b >> 8) & 0x00ff00ffu);
+        word += 2;
+      }
+      sum += (fields & 0xffffu) + (fields >> 16);
+    }
+  }
+#endif
+  for (; count > 0; --count) sum += *from++;
+  return sum;
+}
+
 /* Element `index` of a packed tensor. `bits` (1, 2, 4, 8 or 16) and `is_signed` are constants at
  * every call, so nothing of the choice is left after inlining. */
 static inline int32_t mico_load(const uint8_t *data, int32_t index, int bits, int is_signed) {
@@ -173,26 +238,34 @@ static inline int32_t mico_clamp(int32_t value, int32_t lowest, int32_t highest)
 /* The requantization: `accumulator` contains bias and rounding term.
  *   shift >= 0: floor(accumulator * multiplier / 2^(32 + shift))
  *   shift <  0: floor((accumulator * multiplier + 2^(31 + shift)) / 2^(32 + shift))
- * clamped. In the second form the quotient may leave int32; it saturates, which the clamp that
- * follows cannot tell from the exact quotient. 32-bit shifts only: machines of 32 bits have no
- * 64-bit shift. */
+ * clamped. Kernels that know the sign of the shift for several outputs call one of the two forms. */
+static inline int32_t mico_requantize_down(int32_t accumulator, int32_t multiplier, int32_t shift,
+                                           int32_t lowest, int32_t highest) {
+  const int32_t high = (int32_t)(((int64_t)accumulator * multiplier) >> 32);
+  return mico_clamp(high >> shift, lowest, highest);
+}
+
+/* The quotient may leave int32; it saturates, which the clamp that follows cannot tell from the exact
+ * quotient. Shifts of 32 bits only: machines of 32 bits have no others. */
+static inline int32_t mico_requantize_up(int32_t accumulator, int32_t multiplier, int32_t shift,
+                                         int32_t lowest, int32_t highest) {
+  const int32_t right = 32 + shift; /* in [2, 31] */
+  const int64_t rounded = (int64_t)accumulator * multiplier + (int64_t)((uint32_t)1 << (right - 1));
+  const int32_t high = (int32_t)(rounded >> 32);
+  const int32_t beyond = high >> (right - 1); /* 0 or -1 where the quotient fits int32 */
+  const uint32_t low = ((uint32_t)((uint64_t)rounded & 0xffffffffu) >> right) |
+                       ((uint32_t)high << (32 - right));
+  if (beyond > 0) return highest;
+  if (beyond < -1) return lowest;
+  return mico_clamp((int32_t)low, lowest, highest);
+}
+
 static inline int32_t mico_requantize(int32_t accumulator, int32_t multiplier, int32_t shift,
                                       int32_t lowest, int32_t highest) {
-  const int64_t product = (int64_t)accumulator * multiplier;
   if (shift >= 0) {
-    return mico_clamp((int32_t)(product >> 32) >> shift, lowest, highest);
-  } else {
-    const int32_t right = 32 + shift; /* in [2, 31] */
-    const int64_t rounded = product + ((int64_t)1 << (right - 1));
-    const int32_t high = (int32_t)(rounded >> 32);
-    const int32_t beyond = high >> (right - 1); /* 0 or -1 where the quotient fits int32 */
-    uint32_t low;
-    if (beyond > 0) return highest;
-    if (beyond < -1) return lowest;
-    low = ((uint32_t)((uint64_t)rounded & 0xffffffffu) >> right) |
-          ((uint32_t)high << (32 - right));
-    return mico_clamp((int32_t)low, lowest, highest);
+    return mico_requantize_down(accumulator, multiplier, shift, lowest, highest);
   }
+  return mico_requantize_up(accumulator, multiplier, shift, lowest, highest);
 }
 
 /* An output of a conv-like kernel from its raw accumulator (modulo 2^32). */
