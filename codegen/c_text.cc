@@ -52,8 +52,9 @@ std::string PlainText(std::string_view text) {
   std::string plain;
   for (const char c : text) {
     const bool is_printable = c >= ' ' && c <= '~';
-    const bool ends_comment = c == '/' && !plain.empty() && plain.back() == '*';
-    plain += is_printable && !ends_comment && c != '\\' ? c : '_';
+    const char before = plain.empty() ? ' ' : plain.back();
+    const bool makes_comment = (before == '*' && c == '/') || (before == '/' && c == '*');
+    plain += is_printable && !makes_comment && c != '\\' ? c : '_';
   }
   return plain;
 }

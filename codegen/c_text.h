@@ -22,7 +22,7 @@ std::string CWords(std::string_view name, std::span<const uint32_t> words);
 std::string CNumbers(std::string_view type, std::string_view name, std::span<const int32_t> values);
 
 // Text from outside as it may stand in a comment or a document: one line of printable characters
-// that ends no comment.
+// that neither ends nor begins a comment.
 std::string PlainText(std::string_view text);
 
 }  // namespace mico

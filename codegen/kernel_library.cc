@@ -78,8 +78,10 @@ int64_t PackedConvScratch(const StepView& view) {
                       (out.width - 1) * conv.stride_width < in.width;
   if (direct) return 0;
   const ConvView sizes = ViewConv(view.graph, view.step);
-  const bool two = sizes.input_container == 8 && sizes.weight_container >= 4;
-  return (two ? 2 : 4) * PackedRowBytes(view);
+  const int weights = sizes.weight_container, input = sizes.input_container;
+  const bool four_pixels = (weights == 8 && (input == 4 || input == 2)) ||
+                           (weights == 4 && input == 4);
+  return (four_pixels ? 4 : 2) * PackedRowBytes(view);
 }
 
 int64_t PackedFullyConnectedScratch(const StepView& view) {
