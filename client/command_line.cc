@@ -26,6 +26,7 @@ struct Command {
   FetchOptions fetch;
   std::string job;
   bool watch = false;
+  bool best = false;  // says what is so anyway without --trial
   Run run;
 };
 
@@ -101,7 +102,8 @@ void AddFetch(CLI::App& app, Command& command) {
   FetchOptions& options = command.fetch;
   verb->add_option("JOB", options.job, kJobHelp)->required();
   CLI::Option* trial = AddWholeNumber(*verb, "--trial", options.trial, "Number of the trial");
-  verb->add_flag("--best", "The highest val accuracy within the limits (default)")->excludes(trial);
+  verb->add_flag("--best", command.best, "The highest val accuracy within the limits (default)")
+      ->excludes(trial);
   verb->add_option("-o,--output-dir", options.folder, "New or empty folder")->required();
   verb->callback([&command] {
     command.run = [&command](Connection& server) {
