@@ -27,11 +27,13 @@ CREATE TABLE datasets (
   digest TEXT PRIMARY KEY REFERENCES blobs(digest),
   name TEXT NOT NULL,
   description TEXT NOT NULL,
+  sample_shape TEXT NOT NULL,
   bytes INTEGER NOT NULL,
   val_samples INTEGER NOT NULL,
   test_samples INTEGER NOT NULL,
   classes INTEGER NOT NULL,
   input_non_negative INTEGER NOT NULL,
+  val_taken_from_train INTEGER NOT NULL,
   created_ms INTEGER NOT NULL
 ) STRICT;
 
@@ -88,6 +90,7 @@ CREATE TABLE jobs (
   max_flash INTEGER,
   min_accuracy REAL,
   hypervolume REAL NOT NULL DEFAULT 0,
+  layer_names TEXT NOT NULL DEFAULT '',
   created_ms INTEGER NOT NULL,
   ended_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT;

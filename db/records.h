@@ -28,8 +28,9 @@ struct ModelRecord {
 struct DatasetRecord {
   Digest digest;
   std::string name, description;
+  std::string sample_shape;  // ToString(Shape)
   int64_t bytes = 0, val_samples = 0, test_samples = 0, classes = 0;
-  bool input_non_negative = false;
+  bool input_non_negative = false, val_taken_from_train = false;
   TimePoint created{};
 };
 
@@ -67,6 +68,7 @@ struct JobRecord {
   Accuracy float_val, float_test;
   Limits limits;  // resolved to absolute numbers as far as they are known
   double hypervolume = 0.0;
+  std::vector<std::string> layer_names;  // of the quantized layers
   TimePoint created{}, ended{};
 };
 

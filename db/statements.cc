@@ -148,19 +148,21 @@ ModelRecord ReadModel(SQLite::Statement& statement) {
 }
 
 #define MICO_DATASET_COLUMNS                                                           \
-  "digest, name, description, bytes, val_samples, test_samples, classes, input_non_negative, " \
-  "created_ms"
+  "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, "       \
+  "input_non_negative, val_taken_from_train, created_ms"
 DatasetRecord ReadDataset(SQLite::Statement& statement) {
   Row row(statement);
   DatasetRecord dataset;
   dataset.digest = row.Hex();
   dataset.name = row.Text();
   dataset.description = row.Text();
+  dataset.sample_shape = row.Text();
   dataset.bytes = row.Int();
   dataset.val_samples = row.Int();
   dataset.test_samples = row.Int();
   dataset.classes = row.Int();
   dataset.input_non_negative = row.Bool();
+  dataset.val_taken_from_train = row.Bool();
   dataset.created = row.Time();
   return dataset;
 }
@@ -168,8 +170,8 @@ DatasetRecord ReadDataset(SQLite::Statement& statement) {
 #define MICO_JOB_COLUMNS                                                                         \
   "id, spec, target, model_digest, dataset_digest, package_digest, state, error, stop_reason, "  \
   "warnings, calibration_digest, float_val_correct, float_val_total, float_test_correct, "       \
-  "float_test_total, max_latency, max_ram, max_flash, min_accuracy, hypervolume, created_ms, "   \
-  "ended_ms"
+  "float_test_total, max_latency, max_ram, max_flash, min_accuracy, hypervolume, layer_names, "  \
+  "created_ms, ended_ms"
 JobRecord ReadJob(SQLite::Statement& statement) {
   Row row(statement);
   JobRecord job;
@@ -191,6 +193,7 @@ JobRecord ReadJob(SQLite::Statement& statement) {
   job.limits.max_flash_bytes = row.IntOrNull();
   job.limits.min_accuracy = row.RealOrNull();
   job.hypervolume = row.Real();
+  job.layer_names = SplitLines(row.Text());
   job.created = row.Time();
   job.ended = row.Time();
   return job;
@@ -482,16 +485,18 @@ void StoreTransaction::AddModel(const ModelRecord& model) {
 void StoreTransaction::AddDataset(const DatasetRecord& dataset) {
   SQLite::Statement& statement =
       connection_.Prepare("INSERT OR IGNORE INTO datasets (" MICO_DATASET_COLUMNS
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Hex(dataset.digest)
       .Text(dataset.name)
       .Text(dataset.description)
+      .Text(dataset.sample_shape)
       .Int(dataset.bytes)
       .Int(dataset.val_samples)
       .Int(dataset.test_samples)
       .Int(dataset.classes)
       .Int(dataset.input_non_negative)
+      .Int(dataset.val_taken_from_train)
       .Time(dataset.created)
       .Run();
 }
@@ -541,7 +546,7 @@ void StoreTransaction::PutLatencyTable(const std::string& profile_key, const std
 void StoreTransaction::AddJob(const JobRecord& job) {
   SQLite::Statement& statement = connection_.Prepare(
       "INSERT INTO jobs (id, spec, target, model_digest, dataset_digest, package_digest, state, "
-      "created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+      "layer_names, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Text(job.id)
       .Blob(job.spec)
@@ -550,6 +555,7 @@ void StoreTransaction::AddJob(const JobRecord& job) {
       .Hex(job.dataset)
       .Hex(job.package)
       .Text(ToString(job.state))
+      .Text(absl::StrJoin(job.layer_names, "\n"))
       .Time(job.created)
       .Run();
   UpdateJob(job);
@@ -691,7 +697,7 @@ void StoreTransaction::PutArtifact(const ArtifactRecord& artifact) {
       .Run();
 }
 
-int64_t StoreTransaction::LargestTaskId() {
+int64_t StoreView::LargestTaskId() {
   SQLite::Statement& statement = connection_.Prepare("SELECT coalesce(max(id), 0) FROM tasks");
   statement.executeStep();
   return Row(statement).Int();

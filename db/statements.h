@@ -49,6 +49,8 @@ class StoreView {
   std::optional<TrialRecord> FindTrial(const std::string& job, int64_t number);
 
   std::vector<TaskRecord> ListOpenTasks();
+  // 0 if there is none.
+  int64_t LargestTaskId();
   std::vector<LeaseRecord> ListActiveLeases();
   // What each worker seen since then completed last.
   std::vector<LeaseRecord> ListLastCompletedLeases(TimePoint since);
@@ -89,8 +91,6 @@ class StoreTransaction : public StoreView {
   void AddLease(const LeaseRecord& lease, TimePoint now);
   void EndLease(const std::string& lease, LeaseState state, TimePoint now);
   void PutArtifact(const ArtifactRecord& artifact);
-
-  int64_t LargestTaskId();
 };
 
 }  // namespace mico

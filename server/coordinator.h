@@ -1,0 +1,342 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "db/blob_store.h"
+#include "db/store.h"
+#include "model/importer.h"
+#include "proto/messages.h"
+#include "server/job.h"
+#include "server/work_queue.h"
+
+namespace mico {
+
+struct CoordinatorOptions {
+  WorkQueueOptions queue;
+  // An order carries at most so many evaluations on a part of val ...
+  int probes_per_order = 16;
+  // ... or on all of val: few, so that progress is visible.
+  int trials_per_order = 4;
+  // Kernels that one profile task measures.
+  int signatures_per_order = 64;
+  // When an idle worker asks again, without jobs and while jobs wait for others' results.
+  std::chrono::milliseconds idle_poll{1000};
+  std::chrono::milliseconds busy_poll{50};
+  // When a working worker reports: keeps the lease, and bounds how late it hears of a cancellation.
+  std::chrono::milliseconds running_poll{2000};
+  // So many failed trials in a row end a job.
+  int most_failures_in_a_row = 500;
+  // Ended jobs that stay in memory; older ones are read from the database when asked for.
+  size_t ended_jobs_kept = 64;
+};
+
+// What a job would do.
+struct LayerSummary {
+  std::string name, type, input_shape, output_shape;
+  int64_t macs = 0, parameters = 0;
+  std::vector<int> weight_bits, input_bits;
+};
+struct Preview {
+  std::vector<LayerSummary> layers;
+  double log10_space = 0.0;
+  Cost uniform8, floor;
+  bool latency_known = false;
+  int64_t signatures_to_profile = 0;
+  std::vector<std::string> warnings;
+};
+
+struct Submission {
+  JobSnapshot job;
+  bool existed = false;
+  std::optional<Preview> preview;  // with validate_only
+};
+
+struct WorkerSnapshot {
+  WorkerRecord record;
+  std::string running_task;
+  bool alive = false;
+};
+struct TargetSnapshot {
+  Target target;
+  int64_t profiled_signatures = 0;
+  std::vector<std::string> workers;
+};
+struct ArtifactSnapshot {
+  ArtifactRecord artifact;
+  TrialRecord trial;
+  Limits limits;
+};
+
+// A page of a listing and where the next one begins; empty: there is none.
+template <typename Item>
+struct Page {
+  std::vector<Item> items;
+  std::string next_token;
+};
+
+// Decides and remembers: the one owner of the state of jobs, tasks, trials and leases. All of it
+// changes under one mutex; each call's changes are one transaction of the Store, queued in the order
+// in which memory changed, and no call answers before its transaction is on disk. What takes time
+// (reading blobs, importing, proposing) happens outside the mutex. Thread-safe.
+//
+// Everything needed to continue is in the database: an object that is created over the files of one
+// that disappeared continues its jobs.
+class Coordinator {
+ public:
+  // The references must outlive the object. `ids` makes lease ids.
+  static absl::StatusOr<std::unique_ptr<Coordinator>> Start(Store& store, const BlobStore& blobs,
+                                                            const ModelImporter& importer,
+                                                            const Clock& clock, Random ids,
+                                                            const CoordinatorOptions& options = {});
+
+  // The worker's verb: proto/worker.proto. InvalidArgument never comes from here; Unavailable or
+  // ResourceExhausted when the database cannot be written now.
+  absl::StatusOr<WorkerOrder> Synchronize(const WorkerReport& report);
+
+  absl::StatusOr<Submission> Submit(const std::string& request_id, const JobSpec& spec,
+                                    bool validate_only);
+  // `job` is an id or an unambiguous prefix of at least 4 digits, here and below.
+  absl::StatusOr<JobSnapshot> GetJob(const std::string& job);
+  // As GetJob, but waits up to `patience` for a version other than `seen`.
+  absl::StatusOr<JobSnapshot> WaitForChange(const std::string& job, uint64_t seen,
+                                            std::chrono::milliseconds patience);
+  absl::StatusOr<JobSnapshot> Cancel(const std::string& job);
+  // Absent `trial`: the best one.
+  absl::StatusOr<ArtifactSnapshot> GetArtifact(const std::string& job,
+                                               std::optional<int64_t> trial);
+
+  // Page size 0 means the default; tokens are what the previous page said.
+  absl::StatusOr<Page<JobSnapshot>> ListJobs(int page_size, const std::string& token);
+  // With the limits of the job, for `within_limits`.
+  absl::StatusOr<std::pair<Page<TrialRecord>, Limits>> ListTrials(const std::string& job,
+                                                                  int page_size,
+                                                                  const std::string& token);
+  absl::StatusOr<Page<ModelRecord>> ListModels(int page_size, const std::string& token);
+  absl::StatusOr<Page<DatasetRecord>> ListDatasets(int page_size, const std::string& token);
+  absl::StatusOr<std::vector<TargetSnapshot>> ListTargets();
+  absl::StatusOr<std::vector<WorkerSnapshot>> ListWorkers();
+
+ private:
+  // What one call changes on disk, in order.
+  class PendingChange {
+   public:
+    using Operation = std::function<void(StoreTransaction&)>;
+    void Add(Operation operation) { operations_.push_back(std::move(operation)); }
+    bool empty() const { return operations_.empty(); }
+    std::vector<Operation> Take() { return std::move(operations_); }
+
+   private:
+    std::vector<Operation> operations_;
+  };
+
+  struct Worker {
+    WorkerRecord record;
+    std::vector<Target> targets;
+    TimePoint persisted{};
+    std::string last_completed;  // lease
+  };
+
+  // A finished report with everything that had to be read from blobs.
+  struct Delivery {
+    absl::Status status;
+    std::optional<LatencyTable> table;
+    std::vector<bool> model_stored;  // parallel to the schemes of an evaluation
+    int64_t blob_bytes = 0;          // of the calibration or the artifact
+  };
+
+  // A slow step of one job: copies made under the mutex, worked on outside of it.
+  struct Plan {
+    std::string job;
+    bool prepare = false;  // make the search space; otherwise: propose
+    std::shared_ptr<const Problem> problem;
+    std::shared_ptr<const LatencyTable> table;
+    std::shared_ptr<const SearchSpace> space;
+    JobSpec spec;
+    Target target;
+    SearchHistory history;
+    int64_t results = 0;  // that the history knows
+    int count = 0;             // candidates to ask for, probes included
+    int most_full_trials = 0;  // of those that are free choices on all of val
+  };
+  struct PlanResult {
+    absl::Status status;
+    std::shared_ptr<const SearchSpace> space;
+    Cost widest_cost;
+    std::vector<TrialRecord> trials;  // without numbers
+    std::string finished_because;
+  };
+
+  // A spec checked, with all that it names loaded.
+  struct CheckedSpec {
+    Target target;
+    ModelRecord model;
+    DatasetRecord dataset;
+    int64_t package_bytes = 0;
+    std::vector<int64_t> layer_parameters;
+    std::shared_ptr<const Problem> problem;
+    LatencyTable table;
+    std::string calibration_key;
+    std::optional<CalibrationRecord> calibration;
+  };
+
+  Coordinator(Store& store, const BlobStore& blobs, const ModelImporter& importer,
+              const Clock& clock, Random ids, const CoordinatorOptions& options);
+
+  // coordinator_load.cc
+  absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status LoadJob(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status LoadTasks(const std::vector<TaskRecord>& tasks,
+                         const std::vector<LeaseRecord>& leases)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ReloadAfterFailure() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RememberTable(const std::string& profile_key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::shared_ptr<const Problem>> LoadProblem(const Digest& package,
+                                                             const DatasetRecord& dataset,
+                                                             const Target& target) const;
+  std::future<absl::Status> Commit(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // coordinator.cc: the conversation with workers
+  Delivery ReadDelivery(const WorkerReport& report) const;
+  absl::StatusOr<WorkerOrder> Converse(const WorkerReport& report, const Delivery& delivery,
+                                       std::vector<std::future<absl::Status>>& commits,
+                                       std::optional<Plan>& plan);
+  absl::Status ContinuePlanning(const WorkerReport& report, Plan plan, WorkerOrder& order,
+                                std::vector<std::future<absl::Status>>& commits);
+  Worker& Register(const WorkerReport& report, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RegisterTargets(const WorkerReport& report, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetSilentWorkers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ExpireLeases(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HearRunning(const WorkerReport& report, const Running& running, WorkerOrder& order,
+                   PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HearFinished(const WorkerReport& report, const Finished& finished,
+                    const Delivery& delivery, WorkerOrder& order, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<TaskOrder> GiveTask(const WorkerReport& report, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool CanDo(const WorkerReport& report, const OpenTask& task) const;
+  std::chrono::milliseconds NextCall(const WorkerOrder& order) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int LiveEvaluators() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsAlive(const Worker& worker) const;
+
+  // coordinator_results.cc: what becomes of tasks
+  absl::Status CheckResult(const OpenTask& task, const TaskResult& result,
+                           const Delivery& delivery) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckEvaluation(const OpenTask& task, const EvaluateResult& result,
+                               const Delivery& delivery) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyResult(const OpenTask& task, const TaskResult& result, const Delivery& delivery,
+                   PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyCalibration(const OpenTask& task, const CalibrateResult& result,
+                        const Delivery& delivery, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyProfile(const OpenTask& task, const LatencyTable& measured, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplySearch(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyTest(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyModels(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyArtifact(const OpenTask& task, const ArtifactResult& result, const Delivery& delivery,
+                     PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddArtifactTask(const JobRecord& record, const TrialRecord& trial, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveUp(const OpenTask& task, const std::string& error, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FailTrial(Job& job, int64_t number, const std::string& error, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FailArtifact(const std::string& job, int64_t trial, const std::string& error,
+                    PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetCalibration(Job& job, const CalibrationRecord& calibration, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ResolveAccuracyLimit(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // coordinator_planning.cc: what a job does next
+  void Advance(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AdvanceAll(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OrderCalibration(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OrderProfile(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpose purpose,
+                        PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartFinishing(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndJob(Job& job, JobState state, const std::string& error, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Save(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddTask(OpenTask task, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tasks that are neither waiting nor leased afterwards are forgotten.
+  void SetTaskState(const OpenTask& task, TaskState state, const std::string& error,
+                    PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropEndedJobs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Plan> NextPlan(bool ahead) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool NeedsPlan(const Job& job, bool ahead) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Plan CopyForPlan(Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static PlanResult RunPlan(const Plan& plan);
+  static PlanResult Prepare(const Plan& plan);
+  static PlanResult Propose(const Plan& plan);
+  // True if the plan moved the job on.
+  bool ApplyPlan(const Plan& plan, PlanResult result, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool AddTrials(Job& job, std::vector<TrialRecord> trials, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // coordinator_submit.cc
+  absl::StatusOr<CheckedSpec> Check(const JobSpec& spec);
+  absl::StatusOr<Target> FindTarget(const std::string& name);
+  absl::Status LoadModel(const JobSpec& spec, CheckedSpec& checked, Graph& graph);
+  absl::Status LoadDataset(const JobSpec& spec, CheckedSpec& checked);
+  absl::Status CheckLimits(const JobSpec& spec, const CheckedSpec& checked, Preview& preview) const;
+  absl::StatusOr<Submission> StoreJob(const std::string& request_id, const JobSpec& spec,
+                                      CheckedSpec checked, std::vector<std::string> warnings);
+  void Resume(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // coordinator_queries.cc
+  absl::StatusOr<std::string> ResolveJobId(const std::string& job);
+  JobSnapshot Snapshot(const Job& job) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<JobSnapshot> SnapshotOf(const std::string& id);
+  absl::StatusOr<JobSnapshot> SnapshotFromStore(const JobRecord& record);
+  absl::StatusOr<std::pair<JobRecord, TrialRecord>> FindFinishedTrial(
+      const std::string& job, std::optional<int64_t> trial);
+  absl::Status OrderArtifact(const JobRecord& record, const TrialRecord& trial);
+
+  Store& store_;
+  const BlobStore& blobs_;
+  const ModelImporter& importer_;
+  const Clock& clock_;
+  const CoordinatorOptions options_;
+
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  Random ids_ ABSL_GUARDED_BY(mutex_);
+  uint64_t failures_seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t last_task_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  WorkQueue queue_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, OpenTask> tasks_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Worker> workers_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Target> targets_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const LatencyTable>> tables_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, CalibrationRecord> calibrations_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What a calibration depends on.
+std::string CalibrationKey(const Digest& package, const JobSpec& spec);
+
+}  // namespace mico

@@ -1,0 +1,182 @@
+#include <map>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "model/model_package.h"
+#include "proto/convert.h"
+#include "server/coordinator.h"
+
+namespace mico {
+namespace {
+
+template <typename Message>
+absl::StatusOr<Message> ParseStored(const std::string& bytes, std::string_view what) {
+  Message message;
+  if (!message.ParseFromString(bytes)) {
+    return absl::DataLossError(fmt::format("database: {} cannot be read", what));
+  }
+  return message;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(Store& store, const BlobStore& blobs, const ModelImporter& importer,
+                         const Clock& clock, Random ids, const CoordinatorOptions& options)
+    : store_(store),
+      blobs_(blobs),
+      importer_(importer),
+      clock_(clock),
+      options_(options),
+      ids_(std::move(ids)),
+      queue_(clock, options.queue) {}
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
+    Store& store, const BlobStore& blobs, const ModelImporter& importer, const Clock& clock,
+    Random ids, const CoordinatorOptions& options) {
+  std::unique_ptr<Coordinator> coordinator(
+      new Coordinator(store, blobs, importer, clock, std::move(ids), options));
+  absl::MutexLock lock(&coordinator->mutex_);
+  coordinator->failures_seen_ = store.failures();
+  MICO_RETURN_IF_ERROR(coordinator->Load());
+  return coordinator;
+}
+
+std::future<absl::Status> Coordinator::Commit(PendingChange& change) {
+  changed_.SignalAll();
+  return store_.Enqueue([operations = change.Take()](StoreTransaction& transaction) {
+    for (const PendingChange::Operation& operation : operations) operation(transaction);
+    return absl::OkStatus();
+  });
+}
+
+// A change that could not be written leaves memory ahead of the disk. What is on disk counts.
+absl::Status Coordinator::ReloadAfterFailure() {
+  const uint64_t failures = store_.failures();
+  if (failures == failures_seen_) return absl::OkStatus();
+  // Whatever is still queued is refused or done before this returns.
+  MICO_RETURN_IF_ERROR(store_.Write([](StoreTransaction&) { return absl::OkStatus(); }));
+  MICO_RETURN_IF_ERROR(Load());
+  failures_seen_ = failures;
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Load() {
+  jobs_.clear();
+  tasks_.clear();
+  tables_.clear();
+  calibrations_.clear();
+  queue_.Clear();
+  struct Stored {
+    std::vector<TargetRecord> targets;
+    std::vector<JobRecord> jobs;
+    std::vector<TaskRecord> tasks;
+    std::vector<LeaseRecord> leases, completed;
+  };
+  MICO_ASSIGN_OR_RETURN(const Stored stored, store_.Read([&](StoreView& view) {
+    return Stored{view.ListTargets(), view.ListOpenJobs(), view.ListOpenTasks(),
+                  view.ListActiveLeases(),
+                  view.ListLastCompletedLeases(clock_.Now() - std::chrono::hours(1))};
+  }));
+  MICO_ASSIGN_OR_RETURN(last_task_id_,
+                        store_.Read([](StoreView& view) { return view.LargestTaskId(); }));
+  for (const TargetRecord& record : stored.targets) {
+    MICO_ASSIGN_OR_RETURN(const v1::Target message,
+                          ParseStored<v1::Target>(record.announcement, "a target"));
+    MICO_ASSIGN_OR_RETURN(targets_[record.name], FromProto(message));
+  }
+  for (const LeaseRecord& lease : stored.completed) {
+    workers_[lease.worker].last_completed = lease.id;
+  }
+  for (const JobRecord& record : stored.jobs) MICO_RETURN_IF_ERROR(LoadJob(record));
+  MICO_RETURN_IF_ERROR(LoadTasks(stored.tasks, stored.leases));
+  PendingChange change;
+  AdvanceAll(change);
+  if (!change.empty()) Commit(change);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const Problem>> Coordinator::LoadProblem(
+    const Digest& package, const DatasetRecord& dataset, const Target& target) const {
+  MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Read(package));
+  MICO_ASSIGN_OR_RETURN(ModelPackage model, ParseModelPackage(bytes));
+  return MakeProblem(std::move(model.graph), dataset.input_non_negative, dataset.val_samples,
+                     target);
+}
+
+absl::Status Coordinator::RememberTable(const std::string& profile_key) {
+  if (tables_.contains(profile_key)) return absl::OkStatus();
+  MICO_ASSIGN_OR_RETURN(
+      const std::optional<std::string> text,
+      store_.Read([&](StoreView& view) { return view.FindLatencyTable(profile_key); }));
+  auto table = std::make_shared<LatencyTable>();
+  table->profile_key = profile_key;
+  if (text) {
+    MICO_ASSIGN_OR_RETURN(*table, ParseLatencyTable(*text));
+  }
+  tables_[profile_key] = std::move(table);
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::LoadJob(const JobRecord& record) {
+  Job job;
+  job.record = record;
+  MICO_ASSIGN_OR_RETURN(const v1::JobSpec spec, ParseStored<v1::JobSpec>(record.spec, "a job"));
+  MICO_ASSIGN_OR_RETURN(job.spec, FromProto(spec));
+  MICO_ASSIGN_OR_RETURN(const v1::Target target,
+                        ParseStored<v1::Target>(record.target, "a job's target"));
+  MICO_ASSIGN_OR_RETURN(job.target, FromProto(target));
+  MICO_ASSIGN_OR_RETURN(
+      const std::optional<DatasetRecord> dataset,
+      store_.Read([&](StoreView& view) { return view.FindDataset(record.dataset); }));
+  if (!dataset) return absl::DataLossError(fmt::format("job {}: no data set", record.id));
+  job.dataset = *dataset;
+  MICO_ASSIGN_OR_RETURN(job.problem, LoadProblem(record.package, job.dataset, job.target));
+  MICO_RETURN_IF_ERROR(RememberTable(job.target.profile_key));
+  MICO_ASSIGN_OR_RETURN(job.trials, store_.Read([&](StoreView& view) {
+    return view.ListTrials(record.id, 0, INT64_MAX);
+  }));
+  const std::string key = CalibrationKey(record.package, job.spec);
+  MICO_ASSIGN_OR_RETURN(
+      const std::optional<CalibrationRecord> calibration,
+      store_.Read([&](StoreView& view) { return view.FindCalibration(key); }));
+  if (calibration) calibrations_[key] = *calibration;
+  if (record.state != JobState::kPreparing) {
+    auto space = std::make_shared<SearchSpace>(MakeSpace(
+        *job.problem, ProfiledCost(job.problem, *tables_.at(job.target.profile_key))));
+    space->limits = record.limits;
+    MICO_ASSIGN_OR_RETURN(job.widest_cost, space->cost(WidestScheme(*space)));
+    job.space = std::move(space);
+  }
+  jobs_[record.id] = std::move(job);
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::LoadTasks(const std::vector<TaskRecord>& tasks,
+                                    const std::vector<LeaseRecord>& leases) {
+  std::map<int64_t, const LeaseRecord*> lease_of_task;
+  for (const LeaseRecord& lease : leases) lease_of_task[lease.task] = &lease;
+  for (const TaskRecord& record : tasks) {
+    MICO_ASSIGN_OR_RETURN(const v1::TaskOrder message,
+                          ParseStored<v1::TaskOrder>(record.payload, "a task"));
+    MICO_ASSIGN_OR_RETURN(TaskOrder order, FromProto(message));
+    MICO_ASSIGN_OR_RETURN(const Purpose purpose, ParsePurpose(record.purpose));
+    const bool urgent = purpose == Purpose::kModels || purpose == Purpose::kArtifact;
+    const WorkItem item{record.id, record.job, record.attempts, urgent};
+    const auto lease = lease_of_task.find(record.id);
+    if (record.state == TaskState::kLeased && lease != lease_of_task.end()) {
+      queue_.Restore(item, lease->second->id, lease->second->worker);
+    } else {
+      queue_.Add(item);
+    }
+    tasks_[record.id] = {record.id,     record.job,    purpose, std::move(order.task),
+                         record.trials, record.attempts};
+    const auto job = jobs_.find(record.job);
+    if (job != jobs_.end() && (purpose == Purpose::kSearch || purpose == Purpose::kTest)) {
+      job->second.own_tasks.insert(record.id);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mico

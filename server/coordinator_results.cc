@@ -1,0 +1,316 @@
+#include <algorithm>
+#include <utility>
+
+#include "fmt/format.h"
+#include "proto/convert.h"
+#include "server/coordinator.h"
+#include "server/limits.h"
+
+namespace mico {
+namespace {
+
+// So many finished evaluations say how fast a job is.
+constexpr size_t kRecentResults = 64;
+
+absl::Status Mismatch(std::string_view what, std::string_view found, std::string_view needed) {
+  return absl::InvalidArgumentError(fmt::format("{}: {}; needed: {}", what, found, needed));
+}
+
+}  // namespace
+
+absl::Status Coordinator::CheckResult(const OpenTask& task, const TaskResult& result,
+                                      const Delivery& delivery) const {
+  // The result variant has one more alternative in front: none.
+  if (result.result.index() != task.task.index() + 1) {
+    return Mismatch("result", "of another kind", std::string(KindOf(task.task)));
+  }
+  if (!delivery.status.ok()) return delivery.status;
+  if (const auto* profile = std::get_if<ProfileTask>(&task.task)) {
+    if (delivery.table->profile_key != profile->profile_key) {
+      return Mismatch("latency table's profile key", delivery.table->profile_key,
+                      profile->profile_key);
+    }
+    for (const std::string& signature : profile->signatures) {
+      if (!delivery.table->steps.contains(signature)) {
+        return Mismatch("latency table", "no measurement", signature);
+      }
+    }
+  }
+  if (const auto* evaluate = std::get_if<EvaluateResult>(&result.result)) {
+    return CheckEvaluation(task, *evaluate, delivery);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::CheckEvaluation(const OpenTask& task, const EvaluateResult& result,
+                                          const Delivery& delivery) const {
+  const EvaluateTask& order = std::get<EvaluateTask>(task.task);
+  if (result.schemes.size() != order.schemes.size()) {
+    return Mismatch("evaluation", fmt::format("{} results", result.schemes.size()),
+                    fmt::format("{}", order.schemes.size()));
+  }
+  const auto job = jobs_.find(task.job);
+  for (size_t i = 0; i < result.schemes.size(); ++i) {
+    const SchemeResult& scheme = result.schemes[i];
+    if (!scheme.error.empty()) continue;
+    int64_t expected = order.samples;
+    if (expected == 0 && job != jobs_.end()) {
+      expected = order.split == Split::kTest ? job->second.dataset.test_samples
+                                             : job->second.dataset.val_samples;
+    }
+    if (expected != 0 && scheme.accuracy.total != expected) {
+      return Mismatch("evaluation", fmt::format("{} samples", scheme.accuracy.total),
+                      fmt::format("{}", expected));
+    }
+    if (order.upload_models && !delivery.model_stored[i]) {
+      return Mismatch("quantized model", scheme.quantized.hex() + " is not on this server",
+                      "an upload before the result");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
+                              const Delivery& delivery, PendingChange& change) {
+  SetTaskState(task, TaskState::kDone, "", change);
+  switch (task.purpose) {
+    case Purpose::kCalibrate:
+      ApplyCalibration(task, std::get<CalibrateResult>(result.result), delivery, change);
+      break;
+    case Purpose::kProfile: ApplyProfile(task, *delivery.table, change); break;
+    case Purpose::kSearch:
+      ApplySearch(task, std::get<EvaluateResult>(result.result), change);
+      break;
+    case Purpose::kTest: ApplyTest(task, std::get<EvaluateResult>(result.result), change); break;
+    case Purpose::kModels:
+      ApplyModels(task, std::get<EvaluateResult>(result.result), change);
+      break;
+    case Purpose::kArtifact:
+      ApplyArtifact(task, std::get<ArtifactResult>(result.result), delivery, change);
+      break;
+  }
+}
+
+void Coordinator::SetCalibration(Job& job, const CalibrationRecord& calibration,
+                                 PendingChange& change) {
+  job.record.calibration = calibration.digest;
+  job.record.float_val = calibration.float_val;
+  job.record.float_test = calibration.float_test;
+  Save(job, change);
+}
+
+void Coordinator::ApplyCalibration(const OpenTask& task, const CalibrateResult& result,
+                                   const Delivery& delivery, PendingChange& change) {
+  const CalibrateTask& order = std::get<CalibrateTask>(task.task);
+  for (auto& [id, job] : jobs_) {
+    const bool waits = job.record.state == JobState::kPreparing &&
+                       job.record.package == order.model && job.record.dataset == order.dataset;
+    if (waits && job.dataset.input_non_negative != result.input_non_negative) {
+      EndJob(job, JobState::kFailed,
+             "the worker and the server disagree on whether inputs can be negative", change);
+      AdvanceAll(change);
+      return;
+    }
+  }
+  JobSpec spec;
+  spec.dataset = order.dataset;
+  spec.calibration_samples = order.train_samples;
+  spec.seed = order.seed;
+  const CalibrationRecord record{CalibrationKey(order.model, spec), result.calibration,
+                                 result.float_val, result.float_test};
+  calibrations_[record.key] = record;
+  change.Add([record, bytes = delivery.blob_bytes,
+              now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.AddBlob(record.digest, bytes, now);
+    transaction.AddCalibration(record);
+  });
+  AdvanceAll(change);
+}
+
+void Coordinator::ApplyProfile(const OpenTask& task, const LatencyTable& measured,
+                               PendingChange& change) {
+  const std::string& key = measured.profile_key;
+  auto merged = std::make_shared<LatencyTable>();
+  if (const auto known = tables_.find(key); known != tables_.end()) *merged = *known->second;
+  merged->profile_key = key;
+  merged->Merge(measured);
+  tables_[key] = merged;
+  change.Add([merged, now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.PutLatencyTable(merged->profile_key, Serialize(*merged),
+                                static_cast<int64_t>(merged->steps.size()), now);
+  });
+  AdvanceAll(change);
+}
+
+void Coordinator::ApplySearch(const OpenTask& task, const EvaluateResult& result,
+                              PendingChange& change) {
+  const auto found = jobs_.find(task.job);
+  if (found == jobs_.end() || HasEnded(found->second.record.state)) return;
+  Job& job = found->second;
+  const TimePoint now = clock_.Now();
+  double units = 0.0;
+  for (size_t i = 0; i < task.trials.size(); ++i) {
+    const SchemeResult& scheme = result.schemes[i];
+    if (!scheme.error.empty()) {
+      FailTrial(job, task.trials[i], scheme.error, change);
+      continue;
+    }
+    TrialRecord& record = job.trials[static_cast<size_t>(task.trials[i] - 1)];
+    record.trial.state = TrialState::kFinished;
+    record.trial.correct = scheme.accuracy.correct;
+    record.trial.total = scheme.accuracy.total;
+    record.trial.kl = scheme.kl;
+    record.trial.quantized_digest = scheme.quantized.hex();
+    job.failures_in_a_row = 0;
+    units += record.trial.is_probe() ? static_cast<double>(record.trial.samples) /
+                                           static_cast<double>(job.dataset.val_samples)
+                                     : 1.0;
+    change.Add([id = job.record.id, record, now](StoreTransaction& transaction) {
+      transaction.UpdateTrial(id, record, now);
+    });
+  }
+  ++job.results;
+  job.recent.emplace_back(now, units);
+  if (job.recent.size() > kRecentResults) job.recent.pop_front();
+  ResolveAccuracyLimit(job, change);
+  Advance(job, change);
+}
+
+// An accuracy relative to the widest network is known once that network has been evaluated.
+void Coordinator::ResolveAccuracyLimit(Job& job, PendingChange& change) {
+  if (!job.spec.limits.min_accuracy || job.record.limits.min_accuracy) return;
+  if (job.spec.limits.min_accuracy->kind != RequestedLimit::Kind::kRelative) return;
+  const BitScheme widest = WidestScheme(*job.space);
+  for (const TrialRecord& record : job.trials) {
+    const Trial& trial = record.trial;
+    if (trial.is_probe() || trial.state != TrialState::kFinished || trial.scheme != widest) continue;
+    job.record.limits.min_accuracy = job.spec.limits.min_accuracy->value * trial.accuracy();
+    auto space = std::make_shared<SearchSpace>(*job.space);
+    space->limits = job.record.limits;
+    job.space = std::move(space);
+    Save(job, change);
+    return;
+  }
+}
+
+void Coordinator::FailTrial(Job& job, int64_t number, const std::string& error,
+                            PendingChange& change) {
+  TrialRecord& record = job.trials[static_cast<size_t>(number - 1)];
+  record.trial.state = TrialState::kFailed;
+  record.trial.error = error;
+  ++job.failures_in_a_row;
+  ++job.results;
+  change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.UpdateTrial(id, record, now);
+  });
+}
+
+void Coordinator::ApplyTest(const OpenTask& task, const EvaluateResult& result,
+                            PendingChange& change) {
+  const auto found = jobs_.find(task.job);
+  if (found == jobs_.end() || HasEnded(found->second.record.state)) return;
+  Job& job = found->second;
+  for (size_t i = 0; i < task.trials.size(); ++i) {
+    const SchemeResult& scheme = result.schemes[i];
+    TrialRecord& record = job.trials[static_cast<size_t>(task.trials[i] - 1)];
+    if (!scheme.error.empty()) {
+      job.record.warnings.push_back(
+          fmt::format("trial {} on test: {}", record.trial.number, scheme.error));
+    } else if (scheme.quantized.hex() != record.trial.quantized_digest) {
+      job.record.warnings.push_back(fmt::format(
+          "trial {}: quantized to {} on val and to {} on test; its test accuracy is left out",
+          record.trial.number, record.trial.quantized_digest, scheme.quantized.hex()));
+    } else {
+      record.test = scheme.accuracy;
+      change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
+        transaction.UpdateTrial(id, record, now);
+      });
+    }
+  }
+  Advance(job, change);
+}
+
+void Coordinator::ApplyModels(const OpenTask& task, const EvaluateResult& result,
+                              PendingChange& change) {
+  const SchemeResult& scheme = result.schemes.front();
+  const absl::StatusOr<std::optional<JobRecord>> record =
+      store_.Read([&](StoreView& view) { return view.FindJob(task.job); });
+  const absl::StatusOr<std::optional<TrialRecord>> trial = store_.Read(
+      [&](StoreView& view) { return view.FindTrial(task.job, task.trials.front()); });
+  if (!record.ok() || !trial.ok() || !record->has_value() || !trial->has_value()) {
+    FailArtifact(task.job, task.trials.front(), "its trial cannot be read", change);
+    return;
+  }
+  if (!scheme.error.empty() || scheme.quantized.hex() != (*trial)->trial.quantized_digest) {
+    FailArtifact(task.job, task.trials.front(),
+                 scheme.error.empty()
+                     ? fmt::format("quantized again to {}, the trial was {}",
+                                   scheme.quantized.hex(), (*trial)->trial.quantized_digest)
+                     : scheme.error,
+                 change);
+    return;
+  }
+  AddArtifactTask(**record, **trial, change);
+}
+
+void Coordinator::ApplyArtifact(const OpenTask& task, const ArtifactResult& result,
+                                const Delivery& delivery, PendingChange& change) {
+  const ArtifactRecord record{task.job,
+                              task.trials.front(),
+                              ArtifactState::kReady,
+                              "",
+                              result.artifact,
+                              result.self_test_host,
+                              result.self_test_board,
+                              result.measured_count,
+                              result.measured_flash_bytes,
+                              result.measured_ram_bytes};
+  change.Add([record, bytes = delivery.blob_bytes,
+              now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.AddBlob(record.digest, bytes, now);
+    transaction.PutArtifact(record);
+  });
+}
+
+void Coordinator::FailArtifact(const std::string& job, int64_t trial, const std::string& error,
+                               PendingChange& change) {
+  ArtifactRecord record;
+  record.job = job;
+  record.trial = trial;
+  record.state = ArtifactState::kFailed;
+  record.error = error;
+  change.Add([record](StoreTransaction& transaction) { transaction.PutArtifact(record); });
+}
+
+void Coordinator::GiveUp(const OpenTask& task, const std::string& error, PendingChange& change) {
+  SetTaskState(task, TaskState::kFailed, error, change);
+  const auto found = jobs_.find(task.job);
+  Job* job = found == jobs_.end() ? nullptr : &found->second;
+  switch (task.purpose) {
+    case Purpose::kCalibrate:
+    case Purpose::kProfile:
+      if (job != nullptr && !HasEnded(job->record.state)) {
+        EndJob(*job, JobState::kFailed, fmt::format("{}: {}", ToString(task.purpose), error),
+               change);
+      }
+      // Others that waited for the same order their own.
+      AdvanceAll(change);
+      break;
+    case Purpose::kSearch:
+      if (job == nullptr || HasEnded(job->record.state)) return;
+      for (const int64_t number : task.trials) FailTrial(*job, number, error, change);
+      Advance(*job, change);
+      break;
+    case Purpose::kTest:
+      if (job == nullptr || HasEnded(job->record.state)) return;
+      job->record.warnings.push_back(fmt::format("a part of the front on test: {}", error));
+      Advance(*job, change);
+      break;
+    case Purpose::kModels:
+    case Purpose::kArtifact:
+      FailArtifact(task.job, task.trials.front(), error, change);
+      break;
+  }
+}
+
+}  // namespace mico

@@ -1,0 +1,323 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "data/dataset.h"
+#include "fmt/format.h"
+#include "model/model_package.h"
+#include "proto/convert.h"
+#include "server/coordinator.h"
+#include "server/limits.h"
+
+namespace mico {
+namespace {
+
+// Twelve digits: short enough to type, and a chance of one in a million at 16,000 jobs.
+constexpr size_t kIdDigits = 12;
+constexpr int64_t kMostTargetsNamed = 50;
+
+// Everything that a job's outcome depends on; names are for people.
+std::string JobId(JobSpec spec, const Target& target) {
+  spec.model_name.clear();
+  spec.dataset_name.clear();
+  const std::string content =
+      SerializeDeterministically(ToProto(spec)) + "\n" + target.profile_key;
+  return Digest::Of(content).hex().substr(0, kIdDigits);
+}
+
+std::vector<LayerSummary> SummarizeLayers(const Graph& graph, const SearchSpace& space,
+                                          const std::vector<int64_t>& parameters) {
+  std::vector<LayerSummary> layers;
+  const std::vector<int> nodes = graph.QuantizedLayers();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = graph.nodes[nodes[i]];
+    layers.push_back({node.name, node.type, ToString(graph.values[node.inputs[0]].shape),
+                      ToString(graph.values[node.output].shape), CountMacs(graph, node),
+                      parameters[i], space.weight_bits[i], space.input_bits[i]});
+  }
+  return layers;
+}
+
+absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
+  const Shape& input = graph.values[graph.input].shape;
+  if (dataset.sample_shape != ToString(input)) {
+    return absl::InvalidArgumentError(
+        fmt::format("data set '{}': samples of {}; the network reads {}", dataset.name,
+                    dataset.sample_shape, ToString(input)));
+  }
+  const int64_t outputs = graph.values[graph.output].shape.elements();
+  if (dataset.classes > outputs) {
+    return absl::InvalidArgumentError(fmt::format("data set '{}': {} classes; the network has {} "
+                                                  "outputs",
+                                                  dataset.name, dataset.classes, outputs));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Target> Coordinator::FindTarget(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = targets_.find(name);
+  if (found != targets_.end()) return found->second;
+  if (targets_.empty()) {
+    return absl::NotFoundError(fmt::format(
+        "target '{}': no worker has announced any target yet; start one: mico-worker --target FILE",
+        name));
+  }
+  std::vector<std::string> names;
+  for (const auto& [known, target] : targets_) {
+    if (static_cast<int64_t>(names.size()) < kMostTargetsNamed) names.push_back(known);
+  }
+  return absl::NotFoundError(
+      fmt::format("target '{}'; known: {}", name, absl::StrJoin(names, ", ")));
+}
+
+// From what an earlier submit stored, or by importing the file.
+absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, Graph& graph) {
+  MICO_ASSIGN_OR_RETURN(
+      const std::optional<ModelRecord> known,
+      store_.Read([&](StoreView& view) { return view.FindModel(spec.model); }));
+  absl::StatusOr<ModelPackage> package = absl::NotFoundError("");
+  if (known && blobs_.Has(known->package)) {
+    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Read(known->package));
+    checked.package_bytes = static_cast<int64_t>(bytes.size());
+    package = ParseModelPackage(bytes);
+  } else {
+    const absl::StatusOr<std::string> file = blobs_.Read(spec.model);
+    if (!file.ok()) {
+      return absl::NotFoundError(fmt::format("model '{}': blob {} is not on this server: upload it",
+                                             spec.model_name, spec.model.hex()));
+    }
+    package = importer_.Import(*file);
+  }
+  MICO_RETURN_IF_ERROR(package.status());
+  ModelRecord& record = checked.model;
+  record.digest = spec.model;
+  record.package = package->digest;
+  record.name = spec.model_name;
+  record.input_shape = ToString(package->graph.values[package->graph.input].shape);
+  record.created = clock_.Now();
+  const std::vector<int> nodes = package->graph.QuantizedLayers();
+  record.layers = static_cast<int64_t>(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const LayerWeights& layer = package->weights.layers[i];
+    const int64_t parameters = static_cast<int64_t>(layer.weights.size() + layer.bias.size());
+    checked.layer_parameters.push_back(parameters);
+    record.parameters += parameters;
+    record.macs += CountMacs(package->graph, package->graph.nodes[nodes[i]]);
+  }
+  if (nodes.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("model '{}': no layer with weights, nothing to quantize", spec.model_name));
+  }
+  if (checked.package_bytes == 0) {
+    const std::string bytes = Serialize(*package);
+    checked.package_bytes = static_cast<int64_t>(bytes.size());
+    MICO_RETURN_IF_ERROR(blobs_.Put(bytes).status());
+  }
+  graph = std::move(package->graph);
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked) {
+  MICO_ASSIGN_OR_RETURN(
+      const std::optional<DatasetRecord> known,
+      store_.Read([&](StoreView& view) { return view.FindDataset(spec.dataset); }));
+  if (known) {
+    checked.dataset = *known;
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<std::string> file = blobs_.Read(spec.dataset);
+  if (!file.ok()) {
+    return absl::NotFoundError(
+        fmt::format("data set '{}': blob {} is not on this server: upload it", spec.dataset_name,
+                    spec.dataset.hex()));
+  }
+  MICO_ASSIGN_OR_RETURN(const Dataset dataset, ParseNpz(*file));
+  DatasetRecord& record = checked.dataset;
+  record.digest = spec.dataset;
+  record.name = spec.dataset_name;
+  record.description = Describe(dataset);
+  record.sample_shape = ToString(dataset.sample_shape);
+  record.bytes = static_cast<int64_t>(file->size());
+  record.val_samples = dataset.val.count;
+  record.test_samples = dataset.test.count;
+  record.classes = dataset.num_classes;
+  record.input_non_negative = dataset.PreparedNonNegative();
+  record.val_taken_from_train = dataset.val_taken_from_train;
+  record.created = clock_.Now();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Coordinator::CheckedSpec> Coordinator::Check(const JobSpec& spec) {
+  MICO_RETURN_IF_ERROR(MakeStrategy(spec.strategy).status());
+  CheckedSpec checked;
+  MICO_ASSIGN_OR_RETURN(checked.target, FindTarget(spec.target));
+  Graph graph;
+  MICO_RETURN_IF_ERROR(LoadModel(spec, checked, graph));
+  MICO_RETURN_IF_ERROR(LoadDataset(spec, checked));
+  MICO_RETURN_IF_ERROR(CheckAgreement(checked.dataset, graph));
+  MICO_ASSIGN_OR_RETURN(checked.problem,
+                        MakeProblem(std::move(graph), checked.dataset.input_non_negative,
+                                    checked.dataset.val_samples, checked.target));
+  {
+    absl::MutexLock lock(&mutex_);
+    MICO_RETURN_IF_ERROR(RememberTable(checked.target.profile_key));
+    checked.table = *tables_.at(checked.target.profile_key);
+  }
+  checked.calibration_key = CalibrationKey(checked.model.package, spec);
+  MICO_ASSIGN_OR_RETURN(checked.calibration, store_.Read([&](StoreView& view) {
+    return view.FindCalibration(checked.calibration_key);
+  }));
+  return checked;
+}
+
+// Fills the preview on the way. What needs the profile is checked again once that is there.
+absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& checked,
+                                      Preview& preview) const {
+  const size_t missing = MissingSignatures(*checked.problem, checked.table).size();
+  if (missing > 0 && !checked.target.has_board) {
+    return absl::FailedPreconditionError(fmt::format(
+        "target '{}': its latency table lacks {} of {} kernels and no worker has a board to measure "
+        "them; start one with a target file that has a `board` section: mico-worker --target FILE",
+        checked.target.name, missing, checked.problem->signatures.size()));
+  }
+  preview.signatures_to_profile = static_cast<int64_t>(missing);
+  preview.latency_known = missing == 0;
+  const SearchSpace space =
+      MakeSpace(*checked.problem, preview.latency_known
+                                      ? ProfiledCost(checked.problem, checked.table)
+                                      : StructuralCost(checked.problem));
+  preview.layers = SummarizeLayers(checked.problem->graph, space, checked.layer_parameters);
+  preview.log10_space = space.Log10Size();
+  MICO_ASSIGN_OR_RETURN(preview.uniform8, space.cost(WidestScheme(space)));
+  for (int64_t Cost::*member :
+       {&Cost::latency_cycles, &Cost::peak_ram_bytes, &Cost::flash_bytes}) {
+    MICO_ASSIGN_OR_RETURN(const Floor floor, LeastCost(space, member));
+    preview.floor.*member = floor.cost.*member;
+  }
+  if (checked.dataset.val_taken_from_train) {
+    preview.warnings.push_back(
+        "the data have no x_val: the last tenth of train, by a seeded shuffle, is set aside");
+  }
+  Reference reference;
+  reference.ram_bytes = preview.uniform8.peak_ram_bytes;
+  if (preview.latency_known) {
+    reference.latency_cycles = preview.uniform8.latency_cycles;
+    reference.flash_bytes = preview.uniform8.flash_bytes;
+  }
+  Limits limits = ResolveLimits(spec.limits, checked.target, reference);
+  if (!preview.latency_known) limits.max_latency_cycles.reset();
+  return CheckFloors(space, limits, checked.target);
+}
+
+absl::StatusOr<Submission> Coordinator::Submit(const std::string& request_id, const JobSpec& spec,
+                                               bool validate_only) {
+  if (!request_id.empty() && !validate_only) {
+    MICO_ASSIGN_OR_RETURN(
+        const std::optional<std::string> known,
+        store_.Read([&](StoreView& view) { return view.FindRequest(request_id); }));
+    if (known) {
+      MICO_ASSIGN_OR_RETURN(JobSnapshot job, SnapshotOf(*known));
+      return Submission{std::move(job), true, std::nullopt};
+    }
+  }
+  MICO_ASSIGN_OR_RETURN(CheckedSpec checked, Check(spec));
+  Preview preview;
+  MICO_RETURN_IF_ERROR(CheckLimits(spec, checked, preview));
+  if (validate_only) {
+    Submission submission;
+    submission.job.spec = spec;
+    submission.job.target = checked.target;
+    submission.preview = std::move(preview);
+    return submission;
+  }
+  return StoreJob(request_id, spec, std::move(checked), std::move(preview.warnings));
+}
+
+absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id,
+                                                 const JobSpec& spec, CheckedSpec checked,
+                                                 std::vector<std::string> warnings) {
+  const std::string id = JobId(spec, checked.target);
+  MICO_ASSIGN_OR_RETURN(const std::optional<JobRecord> stored,
+                        store_.Read([&](StoreView& view) { return view.FindJob(id); }));
+  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<BlobReader> model, blobs_.NewReader(spec.model));
+  const int64_t model_bytes = model->total_bytes();
+  Submission submission;
+  std::future<absl::Status> committed;
+  {
+    absl::MutexLock lock(&mutex_);
+    MICO_RETURN_IF_ERROR(ReloadAfterFailure());
+    MICO_RETURN_IF_ERROR(RememberTable(checked.target.profile_key));
+    const TimePoint now = clock_.Now();
+    PendingChange change;
+    submission.existed = stored.has_value() || jobs_.contains(id);
+    if (submission.existed) {
+      if (!jobs_.contains(id)) MICO_RETURN_IF_ERROR(LoadJob(*stored));
+      Resume(jobs_.at(id), change);
+    } else {
+      Job& job = jobs_[id];
+      job.spec = spec;
+      job.target = checked.target;
+      job.dataset = checked.dataset;
+      job.problem = checked.problem;
+      if (checked.calibration) calibrations_[checked.calibration_key] = *checked.calibration;
+      JobRecord& record = job.record;
+      record.id = id;
+      record.spec = SerializeDeterministically(ToProto(spec));
+      record.target = SerializeDeterministically(ToProto(checked.target));
+      record.model = spec.model;
+      record.dataset = spec.dataset;
+      record.package = checked.model.package;
+      record.created = now;
+      record.warnings = std::move(warnings);
+      record.layer_names = LayerNames(checked.problem->graph);
+      change.Add([checked = std::move(checked), record, model_bytes,
+                  now](StoreTransaction& transaction) {
+        transaction.AddBlob(record.model, model_bytes, now);
+        transaction.AddBlob(record.dataset, checked.dataset.bytes, now);
+        transaction.AddBlob(record.package, checked.package_bytes, now);
+        transaction.AddModel(checked.model);
+        transaction.AddDataset(checked.dataset);
+        transaction.AddJob(record);
+      });
+      Advance(job, change);
+    }
+    if (!request_id.empty()) {
+      change.Add([request_id, id, now](StoreTransaction& transaction) {
+        transaction.AddRequest(request_id, id, now);
+      });
+    }
+    submission.job = Snapshot(jobs_.at(id));
+    committed = Commit(change);
+  }
+  MICO_RETURN_IF_ERROR(committed.get());
+  return submission;
+}
+
+// The same content again: a job that failed or was cancelled takes up where it stopped.
+void Coordinator::Resume(Job& job, PendingChange& change) {
+  if (job.record.state != JobState::kFailed && job.record.state != JobState::kCancelled) return;
+  job.record.state = JobState::kPreparing;
+  job.record.error.clear();
+  job.record.stop_reason.clear();
+  job.record.ended = TimePoint{};
+  job.record.limits = Limits{};
+  job.space = nullptr;
+  job.failures_in_a_row = 0;
+  job.results_at_empty_plan = -1;
+  // Their tasks were cancelled with the job.
+  std::vector<int64_t> interrupted;
+  for (const TrialRecord& record : job.trials) {
+    if (record.trial.state == TrialState::kWaiting || record.trial.state == TrialState::kRunning) {
+      interrupted.push_back(record.trial.number);
+    }
+  }
+  Save(job, change);
+  if (!interrupted.empty()) OrderEvaluations(job, interrupted, Purpose::kSearch, change);
+  Advance(job, change);
+}
+
+}  // namespace mico

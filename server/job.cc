@@ -1,0 +1,143 @@
+#include "server/job.h"
+
+#include <array>
+#include <cmath>
+
+#include "fmt/format.h"
+#include "search/pareto_front.h"
+#include "server/limits.h"
+
+namespace mico {
+namespace {
+
+constexpr std::array<std::string_view, 6> kPurposes{"calibrate", "profile", "search",
+                                                    "test",      "models",  "artifact"};
+
+std::vector<Trial> TrialsOf(const std::vector<TrialRecord>& records) {
+  std::vector<Trial> trials;
+  trials.reserve(records.size());
+  for (const TrialRecord& record : records) trials.push_back(record.trial);
+  return trials;
+}
+
+// The half width of the 95 % interval of a difference of two shares.
+double Interval(const Accuracy& a, const Accuracy& b) {
+  const auto variance = [](const Accuracy& x) {
+    return x.share() * (1.0 - x.share()) / static_cast<double>(x.total);
+  };
+  return 1.96 * std::sqrt(variance(a) + variance(b));
+}
+
+bool ExceedsTest(const Accuracy& val, const Accuracy& test) {
+  if (val.total == 0 || test.total == 0) return false;
+  return val.share() - test.share() > Interval(val, test);
+}
+
+std::string PhaseOf(const JobRecord& record) {
+  switch (record.state) {
+    case JobState::kPreparing:
+      return record.calibration.empty() ? "calibrating" : "profiling the target";
+    case JobState::kSearching: return "searching";
+    case JobState::kFinishing: return "measuring the front on test";
+    case JobState::kDone: return "done";
+    case JobState::kFailed: return "failed";
+    case JobState::kCancelled: return "cancelled";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string_view ToString(Purpose purpose) { return kPurposes[static_cast<size_t>(purpose)]; }
+
+absl::StatusOr<Purpose> ParsePurpose(std::string_view text) {
+  for (size_t i = 0; i < kPurposes.size(); ++i) {
+    if (kPurposes[i] == text) return static_cast<Purpose>(i);
+  }
+  return absl::DataLossError(fmt::format("task purpose '{}'", text));
+}
+
+std::vector<int> FrontOf(const std::vector<TrialRecord>& trials, const Limits& limits) {
+  return ParetoFront(TrialsOf(trials), limits);
+}
+
+JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target& target,
+                      const std::vector<TrialRecord>& trials, int64_t val_samples) {
+  JobSnapshot snapshot;
+  snapshot.record = record;
+  snapshot.spec = spec;
+  snapshot.target = target;
+  snapshot.phase = PhaseOf(record);
+  for (const TrialRecord& entry : trials) {
+    const Trial& trial = entry.trial;
+    const bool finished = trial.state == TrialState::kFinished;
+    if (finished || trial.state == TrialState::kFailed) {
+      snapshot.trials_spent += trial.is_probe() && val_samples > 0
+                                   ? static_cast<double>(trial.samples) /
+                                         static_cast<double>(val_samples)
+                                   : 1.0;
+    }
+    if (finished && !trial.is_probe()) ++snapshot.trials_finished;
+    if (finished && !trial.label.empty()) snapshot.uniform.push_back(entry);
+  }
+  for (const int index : FrontOf(trials, record.limits)) {
+    snapshot.front.push_back(trials[static_cast<size_t>(index)]);
+  }
+  return snapshot;
+}
+
+double HypervolumeOf(const std::vector<TrialRecord>& trials, const Limits& limits,
+                     int64_t widest_latency, int64_t classes) {
+  std::vector<Objective> points;
+  for (const int index : FrontOf(trials, limits)) {
+    const Trial& trial = trials[static_cast<size_t>(index)].trial;
+    points.push_back({static_cast<double>(trial.cost.latency_cycles) /
+                          static_cast<double>(std::max<int64_t>(widest_latency, 1)),
+                      1.0 - trial.accuracy()});
+  }
+  const double chance = 1.0 - 1.0 / static_cast<double>(std::max<int64_t>(classes, 1));
+  return Hypervolume(points, {1.0, chance});
+}
+
+std::vector<std::string> FinalWarnings(const Job& job) {
+  std::vector<std::string> warnings;
+  if (ExceedsTest(job.record.float_val, job.record.float_test)) {
+    warnings.push_back(fmt::format(
+        "the float network has {:.2f} % on val and {:.2f} % on test, more apart than chance "
+        "explains: was it trained on the val samples?",
+        100 * job.record.float_val.share(), 100 * job.record.float_test.share()));
+  }
+  int exceeding = 0;
+  for (const int index : FrontOf(job.trials, job.record.limits)) {
+    const TrialRecord& record = job.trials[static_cast<size_t>(index)];
+    const Accuracy val{record.trial.correct, record.trial.total};
+    if (ExceedsTest(val, record.test)) ++exceeding;
+  }
+  if (exceeding > 0) {
+    warnings.push_back(fmt::format(
+        "{} point(s) of the front: val exceeds test by more than the 95 % interval", exceeding));
+  }
+  return warnings;
+}
+
+std::string NothingFits(const std::vector<TrialRecord>& trials, const Limits& limits) {
+  const Trial* nearest = nullptr;
+  for (const TrialRecord& record : trials) {
+    const Trial& trial = record.trial;
+    if (trial.is_probe() || trial.state != TrialState::kFinished) continue;
+    if (nearest == nullptr || Violation(trial, limits) < Violation(*nearest, limits)) {
+      nearest = &trial;
+    }
+  }
+  if (nearest == nullptr) {
+    std::string last = "none was tried";
+    for (const TrialRecord& record : trials) {
+      if (!record.trial.error.empty()) last = record.trial.error;
+    }
+    return fmt::format("no scheme could be evaluated; the last error: {}", last);
+  }
+  return fmt::format("nothing fits the limits; nearest: trial {} ({}) with {}", nearest->number,
+                     nearest->scheme.ToString(), DescribeViolations(*nearest, limits));
+}
+
+}  // namespace mico

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "proto/messages.h"
+#include "search/strategy.h"
+
+namespace mico {
+
+// What relative limits refer to: the network with every layer at its widest. Fields are absent while
+// they are not known.
+struct Reference {
+  std::optional<int64_t> latency_cycles, ram_bytes, flash_bytes;
+  std::optional<double> accuracy;
+};
+
+// The limits that can be said in absolute numbers now; those that lack their reference are absent.
+// The memory of the target is a limit too.
+Limits ResolveLimits(const RequestedLimits& requested, const Target& target,
+                     const Reference& reference);
+
+// InvalidArgument if a limit on something that `space.cost` knows cannot be met by any scheme:
+// "flash: at least 212 KiB with every weight at 1 bit; asked: 180 KiB".
+absl::Status CheckFloors(const SearchSpace& space, const Limits& limits, const Target& target);
+
+// Why a finished trial is outside the limits, by how much: "latency 1200 (at most 1000)".
+std::string DescribeViolations(const Trial& trial, const Limits& limits);
+// 0 inside the limits; otherwise the sum of relative excesses.
+double Violation(const Trial& trial, const Limits& limits);
+
+}  // namespace mico

@@ -1,0 +1,105 @@
+#include "server/server.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "db/data_folder.h"
+#include "fmt/format.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/blob_service.h"
+#include "server/exploration_service.h"
+#include "server/worker_service.h"
+
+namespace mico {
+namespace {
+
+// Chunks of blobs have 1 MiB; a page of a thousand deep trials is the largest answer.
+constexpr int kLargestRequest = 8 << 20;
+constexpr int kLargestResponse = 64 << 20;
+constexpr std::chrono::seconds kDrain{5};
+
+}  // namespace
+
+absl::Status CheckLoopback(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  if (colon == std::string::npos) {
+    return absl::InvalidArgumentError(
+        fmt::format("--listen '{}'; needed: HOST:PORT, as in 127.0.0.1:50051", listen));
+  }
+  const std::string host = listen.substr(0, colon);
+  if (host == "localhost" || host == "[::1]" || host.starts_with("127.")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "--listen '{}': only loopback addresses (127.0.0.1, localhost, [::1]) are allowed, because "
+      "the service does not know who is calling; reach it from elsewhere through an SSH tunnel",
+      listen));
+}
+
+// Destroyed from the last member to the first: the services before what they use.
+struct Server::Parts {
+  std::unique_ptr<DataFolder> folder;
+  std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<Store> store;
+  OnnxImporter importer;
+  std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<WorkerServiceImpl> worker_service;
+  std::unique_ptr<ExplorationServiceImpl> exploration_service;
+  std::unique_ptr<BlobServiceImpl> blob_service;
+  std::unique_ptr<grpc::Server> grpc_server;
+  std::string address;
+};
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      const Clock& clock) {
+  MICO_RETURN_IF_ERROR(CheckLoopback(options.listen));
+  auto parts = std::make_unique<Parts>();
+  MICO_ASSIGN_OR_RETURN(parts->folder, DataFolder::Open(options.data_dir));
+  MICO_ASSIGN_OR_RETURN(parts->blobs, BlobStore::Open(parts->folder->blobs()));
+  MICO_ASSIGN_OR_RETURN(parts->store, Store::Open(parts->folder->database()));
+  MICO_ASSIGN_OR_RETURN(parts->coordinator,
+                        Coordinator::Start(*parts->store, *parts->blobs, parts->importer, clock,
+                                           Random(EntropySeed()), options.coordinator));
+  parts->worker_service = std::make_unique<WorkerServiceImpl>(*parts->coordinator);
+  parts->exploration_service = std::make_unique<ExplorationServiceImpl>(*parts->coordinator);
+  parts->blob_service = std::make_unique<BlobServiceImpl>(*parts->blobs, *parts->store, clock);
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.SetMaxReceiveMessageSize(kLargestRequest);
+  builder.SetMaxSendMessageSize(kLargestResponse);
+  // Two servers on one port would each get half of the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.RegisterService(parts->worker_service.get());
+  builder.RegisterService(parts->exploration_service.get());
+  builder.RegisterService(parts->blob_service.get());
+  parts->grpc_server = builder.BuildAndStart();
+  if (parts->grpc_server == nullptr || port == 0) {
+    return absl::UnavailableError(
+        fmt::format("--listen '{}': cannot listen there; is another server running?",
+                    options.listen));
+  }
+  parts->address = fmt::format("{}:{}", options.listen.substr(0, options.listen.rfind(':')), port);
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::~Server() { Stop(); }
+
+const std::string& Server::address() const { return parts_->address; }
+
+void Server::Stop() {
+  parts_->exploration_service->StopWatching();
+  parts_->grpc_server->Shutdown(std::chrono::system_clock::now() + kDrain);
+  parts_->grpc_server->Wait();
+}
+
+}  // namespace mico
