@@ -106,7 +106,7 @@ std::string FormatCount(int64_t count) {
   std::string digits = std::to_string(count);
   for (int position = static_cast<int>(digits.size()) - 3; position > (count < 0 ? 1 : 0);
        position -= 3) {
-    digits.insert(static_cast<size_t>(position), ",");
+    digits.insert(static_cast<size_t>(position), 1, ',');
   }
   return digits;
 }

@@ -57,13 +57,16 @@ absl::Status LostSight(const absl::Status& cause, const std::string& id) {
                                     std::string(cause.message()), id)};
 }
 
-}  // namespace
-
-ExitCode WatchUntilEnd(Connection& server, const GlobalOptions& global, const std::string& id) {
+void SayHowToGoOn(const std::string& id) {
   SayOnInterrupt(
       fmt::format("\nmico-cli: interrupted; the job goes on: `mico-cli status {} --watch`"
                   ", `mico-cli cancel {}`",
                   id, id));
+}
+
+}  // namespace
+
+ExitCode WatchUntilEnd(Connection& server, const GlobalOptions& global, const std::string& id) {
   v1::WatchJobRequest request;
   request.set_job(id);
   grpc::ClientContext context;
@@ -72,8 +75,9 @@ ExitCode WatchUntilEnd(Connection& server, const GlobalOptions& global, const st
   v1::Job job;
   bool seen = false;
   while (stream->Read(&job)) {
-    watcher.Show(job);
+    if (!seen) SayHowToGoOn(id);
     seen = true;
+    watcher.Show(job);
   }
   const grpc::Status status = stream->Finish();
   // A job that has ended has been seen whole, whatever became of the connection then.
