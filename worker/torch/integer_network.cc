@@ -101,14 +101,19 @@ IntegerNetwork::Layer IntegerNetwork::MakeLayer(int index) const {
 }
 
 BatchTensor IntegerNetwork::Run(const BatchTensor& input) const {
+  std::vector<BatchTensor> tensors(model_->graph.tensors.size());
+  tensors[model_->graph.input] = input;
+  return RunFrom(0, tensors, std::vector<bool>(tensors.size(), false));
+}
+
+BatchTensor IntegerNetwork::RunFrom(int first_step, std::vector<BatchTensor>& tensors,
+                                    const std::vector<bool>& keep) const {
   const QuantizedGraph& graph = model_->graph;
-  std::vector<BatchTensor> tensors(graph.tensors.size());
-  tensors[graph.input] = input;
-  for (size_t i = 0; i < graph.steps.size(); ++i) {
+  for (size_t i = first_step; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
     tensors[step.output] = RunStep(static_cast<int>(i), tensors);
     for (const int read : step.inputs) {
-      if (last_reader_[read] == static_cast<int>(i)) tensors[read] = {};
+      if (last_reader_[read] == static_cast<int>(i) && !keep[read]) tensors[read] = {};
     }
   }
   return tensors[graph.output];

@@ -21,6 +21,11 @@ class IntegerNetwork {
   // Throws what libtorch throws.
   BatchTensor Run(const BatchTensor& input) const;
 
+  // Runs the steps from `first_step` on, with what `tensors` (one for each of the model's) holds of
+  // earlier ones; afterwards those of `keep` are left in it. Gives the output.
+  BatchTensor RunFrom(int first_step, std::vector<BatchTensor>& tensors,
+                      const std::vector<bool>& keep) const;
+
  private:
   // How a layer's sums of products stay exact.
   struct Layer {

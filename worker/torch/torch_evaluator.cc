@@ -1,6 +1,8 @@
 #include "worker/torch/torch_evaluator.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -14,6 +16,7 @@
 #include "worker/torch/integer_network.h"
 #include "worker/torch/logits.h"
 #include "worker/torch/parallel_batches.h"
+#include "worker/torch/prefix_plan.h"
 #include "worker/torch/runtime.h"
 #include "worker/torch/sample_reader.h"
 #include "worker/torch/self_test.h"
@@ -24,6 +27,8 @@ namespace {
 
 // Decides which samples stand for a split; the same for every scheme, so that they compare.
 constexpr uint64_t kEvaluationSeed = 1;
+// Schemes that go through a batch of samples one after another, sharing what they have in common.
+constexpr size_t kSchemesTogether = 16;
 // Float logits of the last few (model, data, samples) are kept for the divergence of later calls.
 constexpr size_t kMostCachedLogits = 4;
 
@@ -84,6 +89,49 @@ std::vector<int> ProducersOf(const Graph& graph, bool input_non_negative) {
   return producers;
 }
 
+using Clock = std::chrono::steady_clock;
+
+std::chrono::milliseconds MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+}
+
+// One model and what is known of its outputs so far. Threads write to different samples.
+struct Judgement {
+  Judgement(SchemeOutcome& outcome_of, IntegerNetwork network_of, size_t samples)
+      : outcome(outcome_of),
+        network(std::move(network_of)),
+        divergences(samples),
+        is_correct(samples) {}
+
+  void Judge(const Batch& batch, const BatchTensor& output, std::span<const int64_t> indices,
+             const std::vector<int32_t>& labels, const std::vector<float>& reference) {
+    const size_t width = output.shape.elements();
+    for (int64_t i = 0; i < batch.count; ++i) {
+      const int64_t sample = batch.first + i;
+      const std::span<const float> logits = output.span().subspan(i * width, width);
+      is_correct[sample] = ArgMax(logits) == labels[indices[sample]];
+      divergences[sample] = KlDivergence(std::span(reference).subspan(sample * width, width),
+                                         logits, outcome.model.output_scale());
+    }
+  }
+
+  // Sums in the order of the samples, so that the result does not depend on the threads.
+  void Finish(int threads) {
+    const auto total = static_cast<int64_t>(is_correct.size());
+    outcome.accuracy = {std::accumulate(is_correct.begin(), is_correct.end(), int64_t{0}), total};
+    outcome.kl = std::accumulate(divergences.begin(), divergences.end(), 0.0) /
+                 static_cast<double>(std::max<int64_t>(total, 1));
+    outcome.duration += std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::nanoseconds(nanoseconds.load() / threads));
+  }
+
+  SchemeOutcome& outcome;
+  IntegerNetwork network;
+  std::vector<double> divergences;
+  std::vector<char> is_correct;
+  std::atomic<int64_t> nanoseconds{0};
+};
+
 }  // namespace
 
 struct TorchEvaluator::State {
@@ -125,9 +173,12 @@ struct TorchEvaluator::State {
   absl::Status Count(const ModelPackage& package, const Dataset& dataset,
                      std::span<const int64_t> indices, const std::vector<int>& producers,
                      std::vector<TensorStatistics>& statistics, const KeepGoing& keep_going) const;
-  absl::Status EvaluateModel(const Dataset& dataset, Split split, std::span<const int64_t> indices,
-                             const std::vector<float>& reference, SchemeOutcome& outcome,
-                             const KeepGoing& keep_going) const;
+  absl::Status QuantizeAll(const ModelPackage& package, const Calibration& calibration,
+                           std::span<const BitScheme> schemes,
+                           std::span<SchemeOutcome> outcomes) const;
+  absl::Status EvaluateModels(const Dataset& dataset, Split split, std::span<const int64_t> indices,
+                              const std::vector<float>& reference,
+                              std::span<SchemeOutcome> outcomes, const KeepGoing& keep_going) const;
 };
 
 absl::StatusOr<std::vector<float>> TorchEvaluator::State::FloatLogits(
@@ -246,36 +297,66 @@ absl::Status TorchEvaluator::State::Count(const ModelPackage& package, const Dat
   return ForEachBatch(threads, static_cast<int64_t>(indices.size()), batch_size, work, keep_going);
 }
 
-absl::Status TorchEvaluator::State::EvaluateModel(const Dataset& dataset, Split split,
-                                                  std::span<const int64_t> indices,
-                                                  const std::vector<float>& reference,
-                                                  SchemeOutcome& outcome,
-                                                  const KeepGoing& keep_going) const {
-  const QuantizedModel& model = outcome.model;
-  const QuantizedTensor& input = model.graph.tensors[model.graph.input];
+absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
+                                                const Calibration& calibration,
+                                                std::span<const BitScheme> schemes,
+                                                std::span<SchemeOutcome> outcomes) const {
+  const auto quantize = [&](Batch batch) {
+    SchemeOutcome& outcome = outcomes[batch.first];
+    const Clock::time_point start = Clock::now();
+    absl::StatusOr<QuantizedModel> model = Quantize(package, calibration, schemes[batch.first]);
+    outcome.status = model.status();
+    if (model.ok()) {
+      outcome.model = std::move(*model);
+      outcome.model_digest = DigestOf(outcome.model);
+    }
+    outcome.duration = MillisecondsSince(start);
+    return absl::OkStatus();
+  };
+  return ForEachBatch(threads, static_cast<int64_t>(schemes.size()), 1, quantize, nullptr);
+}
+
+absl::Status TorchEvaluator::State::EvaluateModels(const Dataset& dataset, Split split,
+                                                   std::span<const int64_t> indices,
+                                                   const std::vector<float>& reference,
+                                                   std::span<SchemeOutcome> outcomes,
+                                                   const KeepGoing& keep_going) const {
+  std::deque<Judgement> judgements;
+  std::vector<const QuantizedModel*> models;
+  for (SchemeOutcome& outcome : outcomes) {
+    if (!outcome.status.ok()) continue;
+    absl::StatusOr<IntegerNetwork> network = IntegerNetwork::Prepare(outcome.model);
+    outcome.status = network.status();
+    if (!network.ok()) continue;
+    models.push_back(&outcome.model);
+    judgements.emplace_back(outcome, std::move(*network), indices.size());
+  }
+  if (models.empty()) return absl::OkStatus();
+  const PrefixPlan plan = PlanPrefixes(models);
   const std::vector<int32_t>& labels = dataset.split(split).labels;
-  MICO_ASSIGN_OR_RETURN(const IntegerNetwork network, IntegerNetwork::Prepare(model));
-  // Kept per sample and summed in order, so that the result does not depend on the threads.
-  std::vector<double> divergences(indices.size());
-  std::vector<char> is_correct(indices.size());
-  const auto judge = [&](Batch batch, const BatchTensor& output) {
-    const std::span<const float> logits = output.span();
-    const size_t width = logits.size() / batch.count;
-    for (int64_t i = 0; i < batch.count; ++i) {
-      const int64_t sample = batch.first + i;
-      const std::span<const float> mine = logits.subspan(i * width, width);
-      is_correct[sample] = ArgMax(mine) == labels[indices[sample]];
-      divergences[sample] = KlDivergence(std::span(reference).subspan(sample * width, width), mine,
-                                         model.output_scale());
+  const auto work = [&](Batch batch) {
+    std::vector<BatchTensor> tensors;
+    for (size_t i = 0; i < models.size(); ++i) {
+      const Clock::time_point start = Clock::now();
+      const QuantizedGraph& graph = models[i]->graph;
+      tensors.resize(graph.tensors.size());
+      if (plan.first_step[i] == 0) {
+        const QuantizedTensor& input = graph.tensors[graph.input];
+        tensors.assign(graph.tensors.size(), {});
+        tensors[graph.input] = BatchTensor::Empty(batch.count, input.shape);
+        SampleReader(dataset, split, models[i]->input_scale(), input.type)
+            .Read(indices.subspan(batch.first, batch.count), tensors[graph.input].data());
+      }
+      const BatchTensor output =
+          judgements[i].network.RunFrom(plan.first_step[i], tensors, plan.keep[i]);
+      judgements[i].Judge(batch, output, indices, labels, reference);
+      judgements[i].nanoseconds += (Clock::now() - start).count();
     }
     return absl::OkStatus();
   };
-  const SampleReader reader(dataset, split, model.input_scale(), input.type);
-  MICO_RETURN_IF_ERROR(RunOver(network, reader, input.shape, indices, judge, keep_going));
-  const auto total = static_cast<int64_t>(indices.size());
-  outcome.accuracy = {std::accumulate(is_correct.begin(), is_correct.end(), int64_t{0}), total};
-  outcome.kl = std::accumulate(divergences.begin(), divergences.end(), 0.0) /
-               static_cast<double>(std::max<int64_t>(total, 1));
+  MICO_RETURN_IF_ERROR(
+      ForEachBatch(threads, static_cast<int64_t>(indices.size()), batch_size, work, keep_going));
+  for (Judgement& judgement : judgements) judgement.Finish(threads);
   return absl::OkStatus();
 }
 
@@ -326,22 +407,15 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
                         state_->CachedFloatLogits(package, dataset, split, indices,
                                                   Part(keep_going, 0.0, 1.0 / parts)));
   std::vector<SchemeOutcome> outcomes(schemes.size());
-  for (size_t i = 0; i < schemes.size(); ++i) {
-    SchemeOutcome& outcome = outcomes[i];
-    const auto start = std::chrono::steady_clock::now();
-    absl::StatusOr<QuantizedModel> model = Quantize(package, calibration, schemes[i]);
-    if (model.ok()) {
-      outcome.model = std::move(*model);
-      outcome.model_digest = DigestOf(outcome.model);
-      const double done = static_cast<double>(i) + 1.0;
-      outcome.status = state_->EvaluateModel(dataset, split, indices, *reference, outcome,
-                                             Part(keep_going, done / parts, (done + 1.0) / parts));
-      if (absl::IsCancelled(outcome.status)) return outcome.status;
-    } else {
-      outcome.status = model.status();
-    }
-    outcome.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::steady_clock::now() - start);
+  for (size_t first = 0; first < schemes.size(); first += kSchemesTogether) {
+    const size_t count = std::min(kSchemesTogether, schemes.size() - first);
+    const std::span<SchemeOutcome> group = std::span(outcomes).subspan(first, count);
+    MICO_RETURN_IF_ERROR(
+        state_->QuantizeAll(package, calibration, schemes.subspan(first, count), group));
+    const double done = static_cast<double>(first) + 1.0;
+    MICO_RETURN_IF_ERROR(state_->EvaluateModels(
+        dataset, split, indices, *reference, group,
+        Part(keep_going, done / parts, (done + static_cast<double>(count)) / parts)));
   }
   return outcomes;
 }

@@ -8,6 +8,7 @@
 #include "model/text_form.h"
 #include "quant/interpreter.h"
 #include "tests/support/random_dataset.h"
+#include "worker/torch/prefix_plan.h"
 #include "worker/torch/torch_evaluator.h"
 
 namespace mico {
@@ -201,6 +202,55 @@ TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
     EXPECT_NEAR((*first)[i].kl, (*second)[i].kl, 1e-5 * (*first)[i].kl);
   }
   EXPECT_LT((*first)[0].kl, (*first)[1].kl);
+}
+
+TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
+  const ModelPackage package = Network(kResidual, 1);
+  const Dataset dataset = RandomDataset({3, 9, 9}, 3);
+  const Calibration calibration = Calibrated(package, dataset);
+  // Later and earlier layers change in turn, so that what is shared grows and shrinks; one twice.
+  std::vector<BitScheme> schemes;
+  for (const std::string_view text :
+       {"w8a8,w8a8,w8a8,w8a8,w8a8", "w8a8,w8a8,w8a8,w8a8,w2a8", "w8a8,w8a8,w8a8,w4a8,w8a8",
+        "w8a8,w8a8,w8a8,w4a8,w8a8", "w8a8,w8a8,w8a8,w4a4,w8a3", "w8a8,w4a8,w8a8,w8a8,w8a8",
+        "w8a8,w4a8,w8a8,w8a2,w8a8", "w8a4,w4a8,w8a8,w8a8,w8a8", "w8a4,w4a8,w3a3,w8a8,w8a8"}) {
+    schemes.push_back(*BitScheme::Parse(text));
+  }
+
+  const auto together =
+      evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes, nullptr);
+
+  ASSERT_TRUE(together.ok()) << together.status();
+  for (size_t i = 0; i < schemes.size(); ++i) {
+    const auto alone = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
+                                            std::span(schemes).subspan(i, 1), nullptr);
+    ASSERT_TRUE(alone.ok()) << alone.status();
+    ASSERT_TRUE((*together)[i].status.ok()) << (*together)[i].status;
+    EXPECT_EQ((*together)[i].accuracy, (*alone)[0].accuracy) << schemes[i].ToString();
+    EXPECT_EQ((*together)[i].kl, (*alone)[0].kl) << schemes[i].ToString();
+    EXPECT_EQ((*together)[i].model_digest, (*alone)[0].model_digest);
+  }
+}
+
+TEST_F(TorchIntegerTest, OnlyStepsBehindTheFirstDifferenceRunAgain) {
+  const ModelPackage package = Network(kResidual, 1);
+  const Dataset dataset = RandomDataset({3, 9, 9}, 3);
+  const Calibration calibration = Calibrated(package, dataset);
+  const auto quantized = [&](std::string_view scheme) {
+    return *Quantize(package, calibration, *BitScheme::Parse(scheme));
+  };
+  const QuantizedModel first = quantized("w8a8,w8a8,w8a8,w8a8,w8a8");
+  const QuantizedModel last_changed = quantized("w8a8,w8a8,w8a8,w8a8,w4a8");
+  const QuantizedModel first_changed = quantized("w4a8,w8a8,w8a8,w8a8,w4a8");
+  const int steps = static_cast<int>(first.graph.steps.size());
+
+  const PrefixPlan plan = PlanPrefixes(
+      std::vector<const QuantizedModel*>{&first, &last_changed, &last_changed, &first_changed});
+
+  EXPECT_EQ(plan.first_step, (std::vector<int>{0, steps - 1, steps, 0}));
+  // Of all tensors only the last layer's input and the output are waited for.
+  EXPECT_EQ(std::count(plan.keep[0].begin(), plan.keep[0].end(), true), 2);
+  EXPECT_EQ(std::count(plan.keep[2].begin(), plan.keep[2].end(), true), 0);
 }
 
 TEST_F(TorchIntegerTest, ASchemeThatCannotBeQuantizedDoesNotStopTheOthers) {
