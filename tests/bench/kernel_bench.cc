@@ -96,11 +96,12 @@ std::vector<KernelCase> CasesOf(const Layer& layer) {
 }
 
 // Fewer bits must be fewer instructions; a depthwise layer may not need more than with 8 bits (there
-// requantization and unpacking weigh as much as the nine products).
+// requantization and unpacking weigh as much as the nine products; 1 bit has no scheme of its own).
 void SetGoals(const Layer& layer, std::vector<Figure>& figures) {
+  const bool depthwise = layer.operation == "depthwise_conv2d";
   for (size_t row = 0; row < kRows; ++row) {
     if (kWidths[row].slower_row < 0) continue;
-    const bool depthwise = layer.operation == "depthwise_conv2d";
+    if (depthwise && kWidths[row].weight_bits == 1) continue;
     figures[row].strictly = !depthwise;
     figures[row].goal = figures[depthwise ? 0 : kWidths[row].slower_row].value;
   }

@@ -284,6 +284,8 @@ std::vector<NamedSpec> Specs() {
       {"depthwise_conv2d", Spec({5, 4, 6}, 5, 5, 5, 1, {2, 2, 2, 2}, 1, 5)},   // 25 taps
       {"depthwise_conv2d", Spec({4, 7, 7}, 3, 3, 4, 1, {2, 2, 2, 2}, 2, 4)},   // dilated
       {"depthwise_conv2d", Spec({6, 5, 4}, 1, 1, 6, 1, {}, 1, 6)},             // an affine layer
+      {"depthwise_conv2d", Spec({2, 3, 67}, 3, 3, 2, 1, around, 1, 2)},        // long rows
+      {"depthwise_conv2d", Spec({3, 4, 9}, 2, 3, 3, 3, {0, 4, 1, 0}, 1, 3)},   // more padding than taps
       {"depthwise_conv2d", Spec({4, 8, 3}, 8, 3, 4, 1, {}, 1, 4)},             // whole height
       {"depthwise_conv2d", Spec({3, 4, 4}, 3, 3, 6, 1, around, 1, 3)},         // multiplier 2
       {"fully_connected", Spec({17, 1, 1}, 1, 1, 5)},
