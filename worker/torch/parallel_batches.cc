@@ -72,18 +72,24 @@ void WorkThrough(Progress& progress, const std::function<absl::Status(Batch)>& w
 
 }  // namespace
 
-absl::Status ForEachBatch(int threads, int64_t samples, int64_t batch_size,
+absl::Status ForEachBatch(const Crew& crew, int64_t samples,
                           const std::function<absl::Status(Batch)>& work,
                           const std::function<bool(double)>& keep_going) {
-  Progress progress(samples, batch_size);
-  const int64_t batches = (samples + batch_size - 1) / batch_size;
+  Progress progress(samples, crew.batch_size);
+  const int64_t batches = (samples + crew.batch_size - 1) / crew.batch_size;
   std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, batches); ++i) {
+  for (int64_t i = 1; i < std::min<int64_t>(crew.threads, batches); ++i) {
     others.emplace_back([&] { WorkThrough(progress, work, nullptr); });
   }
   WorkThrough(progress, work, &keep_going);
   for (std::thread& thread : others) thread.join();
   return progress.status();
+}
+
+std::function<bool(double)> Part(const std::function<bool(double)>& keep_going, double from,
+                                 double to) {
+  if (!keep_going) return nullptr;
+  return [&keep_going, from, to](double share) { return keep_going(from + (to - from) * share); };
 }
 
 }  // namespace mico
