@@ -19,7 +19,8 @@ namespace {
 struct Widths {
   int weight_bits;
   int activation_bits;
-  // The row that must need more instructions than this one: an index into kWidths, -1 for the first.
+  // The row that must need more instructions than this one: an index into kWidths, -1 for the
+  // first.
   int slower_row;
 };
 constexpr Widths kWidths[] = {{8, 8, -1}, {4, 8, 0}, {2, 8, 1}, {4, 4, 1}, {2, 2, 3}, {1, 1, 4}};
@@ -45,13 +46,21 @@ ConvSpec Spec(const Shape& in, int64_t kernel, int64_t padding, int64_t groups, 
 
 std::vector<Layer> Layers() {
   return {
-      {"conv 3x3 32-32", "conv2d", Spec({32, 16, 16}, 3, 1, 1, 32),
+      {"conv 3x3 32-32",
+       "conv2d",
+       Spec({32, 16, 16}, 3, 1, 1, 32),
        {{3.97, 4.50, 8.86, 0, 0, 0}, {1.90, 1.86, 1.79, 1.88, 1.84, 0}}},
-      {"pointwise 64-64", "conv2d", Spec({64, 16, 16}, 1, 0, 1, 64),
+      {"pointwise 64-64",
+       "conv2d",
+       Spec({64, 16, 16}, 1, 0, 1, 64),
        {{4.78, 5.27, 9.06, 8.08, 15.7, 1.77}, {2.04, 1.99, 1.93, 1.99, 2.01, 0}}},
-      {"depthwise 3x3 64", "depthwise_conv2d", Spec({64, 16, 16}, 3, 1, 64, 64),
+      {"depthwise 3x3 64",
+       "depthwise_conv2d",
+       Spec({64, 16, 16}, 3, 1, 64, 64),
        {{12.4, 17.7, 0, 0, 0, 0}, {8.61, 11.3, 11.3, 14.8, 14.1, 0}}},
-      {"fully connected 256-64", "fully_connected", Spec({256, 1, 1}, 1, 0, 1, 64),
+      {"fully connected 256-64",
+       "fully_connected",
+       Spec({256, 1, 1}, 1, 0, 1, 64),
        {{4.74, 5.72, 8.86, 0, 0, 0}, {2.08, 5.07, 0, 0, 0, 0}}},
   };
 }
@@ -95,8 +104,9 @@ std::vector<KernelCase> CasesOf(const Layer& layer) {
   return cases;
 }
 
-// Fewer bits must be fewer instructions; a depthwise layer may not need more than with 8 bits (there
-// requantization and unpacking weigh as much as the nine products; 1 bit has no scheme of its own).
+// Fewer bits must be fewer instructions; a depthwise layer may not need more than with 8 bits
+// (there requantization and unpacking weigh as much as the nine products; 1 bit has no scheme of
+// its own).
 void SetGoals(const Layer& layer, std::vector<Figure>& figures) {
   const bool depthwise = layer.operation == "depthwise_conv2d";
   for (size_t row = 0; row < kRows; ++row) {
@@ -112,8 +122,7 @@ absl::StatusOr<std::vector<Figure>> Measure(const Layer& layer, const Machine& m
   const std::vector<KernelCase> cases = CasesOf(layer);
   const std::filesystem::path folder =
       std::filesystem::path(options.folder) / (machine.name + "-" + layer.operation);
-  const absl::StatusOr<ImageResult> result =
-      RunImage(cases, machine, folder, options.optimization);
+  const absl::StatusOr<ImageResult> result = RunImage(cases, machine, folder, options.optimization);
   if (!result.ok()) return result.status();
   if (result->exit_code != 0 || result->counts.size() != cases.size()) {
     return absl::InternalError(fmt::format("{} {}: outputs differ from the oracle's:\n{}",
@@ -169,8 +178,7 @@ int Run(const Options& options) {
   for (int m = 0; m < (options.quick ? 1 : 2); ++m) {
     for (const Layer& layer : Layers()) {
       if (!AnyWanted(options, machines[m], layer)) continue;
-      const absl::StatusOr<std::vector<Figure>> measured =
-          Measure(layer, machines[m], m, options);
+      const absl::StatusOr<std::vector<Figure>> measured = Measure(layer, machines[m], m, options);
       if (!measured.ok()) {
         fmt::print(stderr, "kernel_bench: {}\n", measured.status().ToString());
         return 1;
@@ -191,7 +199,7 @@ int Run(const Options& options) {
     return 1;
   }
   return std::all_of(figures.begin(), figures.end(), [](const Figure& f) { return f.met(); }) ? 0
-                                                                                               : 3;
+                                                                                              : 3;
 }
 
 }  // namespace

@@ -67,8 +67,7 @@ std::vector<int8_t> DrawWeights(int64_t count, int bits, Pattern pattern, Random
 void SetRequantization(StepNumbers& numbers, TensorType output, double typical, int64_t entries,
                        Random& random) {
   for (int64_t i = 0; i < entries; ++i) {
-    const double factor =
-        (output.highest() + 1.0) / typical * std::exp2(4.0 * random.Unit() - 2.0);
+    const double factor = (output.highest() + 1.0) / typical * std::exp2(4.0 * random.Unit() - 2.0);
     const FixedPointScale scale = ToFixedPoint(std::clamp(factor, 0x1p-30, 0x1p28)).value();
     numbers.scales.push_back(scale);
     const int64_t spread = std::max<int64_t>(1, std::llround(typical / 4));
@@ -123,8 +122,8 @@ KernelCase MakeAddCase(const Shape& shape, TensorType a, TensorType b, TensorTyp
   Random random(seed);
   Shape both = shape;
   both.height *= 2;
-  KernelCase c = MakeCase(KernelFamily::kReference, "add", StepKind::kAdd,
-                          {"x", both, {16, true}}, shape, output);
+  KernelCase c = MakeCase(KernelFamily::kReference, "add", StepKind::kAdd, {"x", both, {16, true}},
+                          shape, output);
   AddSlicedInput(c, {"a", shape, a}, {});
   SliceAttributes second;
   second.start_row = shape.height;
@@ -146,8 +145,8 @@ KernelCase MakeConcatCase(const Shape& first, int64_t second_channels, TensorTyp
   Random random(seed);
   Shape all = first;
   all.channels += second_channels;
-  KernelCase c = MakeCase(KernelFamily::kReference, "concat", StepKind::kConcat, {"x", all, type},
-                          all, type);
+  KernelCase c =
+      MakeCase(KernelFamily::kReference, "concat", StepKind::kConcat, {"x", all, type}, all, type);
   AddSlicedInput(c, {"a", first, type}, {});
   Shape second = first;
   second.channels = second_channels;
@@ -191,8 +190,8 @@ KernelCase MakeAveragePoolCase(const Shape& in, const PoolAttributes& pool, Tens
   return c;
 }
 
-KernelCase MakeRequantizeCase(const Shape& shape, TensorType type, TensorType output,
-                              double factor, uint64_t seed) {
+KernelCase MakeRequantizeCase(const Shape& shape, TensorType type, TensorType output, double factor,
+                              uint64_t seed) {
   Random random(seed);
   KernelCase c = MakeCase(KernelFamily::kReference, "requantize", StepKind::kRequantize,
                           {"x", shape, type}, shape, output);
@@ -218,11 +217,11 @@ std::vector<KernelCase> MovingCases() {
   pad.channels_before = 1, pad.channels_after = 2;
   pad.padding = {1, 0, 2, 1};
   const Shape in{3, 5, 7};
-  const std::vector<TensorType> types{{8, false}, {8, true}, {4, false}, {4, true}, {2, false},
+  const std::vector<TensorType> types{{8, false}, {8, true},  {4, false}, {4, true}, {2, false},
                                       {2, true},  {1, false}, {3, false}, {5, true}};
   for (const TensorType type : types) {
-    cases.push_back(MakeMovingCase("max_pool", StepKind::kMaxPool, in, PoolOutput(in, pool), type,
-                                   ++seed));
+    cases.push_back(
+        MakeMovingCase("max_pool", StepKind::kMaxPool, in, PoolOutput(in, pool), type, ++seed));
     cases.back().model.graph.steps[0].attributes = pool;
     cases.push_back(MakeMovingCase("slice", StepKind::kSlice, in, {1, 4, 4}, type, ++seed));
     cases.back().model.graph.steps[0].attributes = slice;
@@ -270,24 +269,25 @@ ConvSpec Spec(const Shape& in, int64_t kernel_h, int64_t kernel_w, int64_t out_c
 std::vector<NamedSpec> Specs() {
   const Padding around{1, 1, 1, 1};
   return {
-      {"conv2d", Spec({3, 5, 5}, 3, 3, 5, 1, around)},                // K = 27, pixels = 25
-      {"conv2d", Spec({8, 4, 6}, 3, 3, 8, 2, around)},                // whole bytes, stride
-      {"conv2d", Spec({16, 3, 3}, 1, 1, 17)},                         // read in place
-      {"conv2d", Spec({4, 6, 5}, 3, 2, 3, 1, {2, 1, 1, 2}, 2)},       // dilated, uneven padding
-      {"conv2d", Spec({5, 7, 3}, 1, 1, 9, 2)},                        // in place with stride
-      {"conv2d", Spec({6, 3, 3}, 1, 1, 4, 1, around)},                // 1x1 with a border
-      {"conv2d", Spec({40, 2, 3}, 3, 3, 10, 1, around)},              // K = 360: several flushes
-      {"conv2d", Spec({6, 5, 5}, 3, 3, 4, 1, around, 1, 2)},          // groups
-      {"conv2d", Spec({32, 2, 2}, 1, 1, 16)},                         // all even
+      {"conv2d", Spec({3, 5, 5}, 3, 3, 5, 1, around)},           // K = 27, pixels = 25
+      {"conv2d", Spec({8, 4, 6}, 3, 3, 8, 2, around)},           // whole bytes, stride
+      {"conv2d", Spec({16, 3, 3}, 1, 1, 17)},                    // read in place
+      {"conv2d", Spec({4, 6, 5}, 3, 2, 3, 1, {2, 1, 1, 2}, 2)},  // dilated, uneven padding
+      {"conv2d", Spec({5, 7, 3}, 1, 1, 9, 2)},                   // in place with stride
+      {"conv2d", Spec({6, 3, 3}, 1, 1, 4, 1, around)},           // 1x1 with a border
+      {"conv2d", Spec({40, 2, 3}, 3, 3, 10, 1, around)},         // K = 360: several flushes
+      {"conv2d", Spec({6, 5, 5}, 3, 3, 4, 1, around, 1, 2)},     // groups
+      {"conv2d", Spec({32, 2, 2}, 1, 1, 16)},                    // all even
       {"depthwise_conv2d", Spec({3, 5, 5}, 3, 3, 3, 1, around, 1, 3)},
       {"depthwise_conv2d", Spec({8, 6, 7}, 3, 3, 8, 2, around, 1, 8)},
-      {"depthwise_conv2d", Spec({5, 4, 6}, 5, 5, 5, 1, {2, 2, 2, 2}, 1, 5)},   // 25 taps
-      {"depthwise_conv2d", Spec({4, 7, 7}, 3, 3, 4, 1, {2, 2, 2, 2}, 2, 4)},   // dilated
-      {"depthwise_conv2d", Spec({6, 5, 4}, 1, 1, 6, 1, {}, 1, 6)},             // an affine layer
-      {"depthwise_conv2d", Spec({2, 3, 67}, 3, 3, 2, 1, around, 1, 2)},        // long rows
-      {"depthwise_conv2d", Spec({3, 4, 9}, 2, 3, 3, 3, {0, 4, 1, 0}, 1, 3)},   // more padding than taps
-      {"depthwise_conv2d", Spec({4, 8, 3}, 8, 3, 4, 1, {}, 1, 4)},             // whole height
-      {"depthwise_conv2d", Spec({3, 4, 4}, 3, 3, 6, 1, around, 1, 3)},         // multiplier 2
+      {"depthwise_conv2d", Spec({5, 4, 6}, 5, 5, 5, 1, {2, 2, 2, 2}, 1, 5)},  // 25 taps
+      {"depthwise_conv2d", Spec({4, 7, 7}, 3, 3, 4, 1, {2, 2, 2, 2}, 2, 4)},  // dilated
+      {"depthwise_conv2d", Spec({6, 5, 4}, 1, 1, 6, 1, {}, 1, 6)},            // an affine layer
+      {"depthwise_conv2d", Spec({2, 3, 67}, 3, 3, 2, 1, around, 1, 2)},       // long rows
+      {"depthwise_conv2d",
+       Spec({3, 4, 9}, 2, 3, 3, 3, {0, 4, 1, 0}, 1, 3)},                // more padding than taps
+      {"depthwise_conv2d", Spec({4, 8, 3}, 8, 3, 4, 1, {}, 1, 4)},      // whole height
+      {"depthwise_conv2d", Spec({3, 4, 4}, 3, 3, 6, 1, around, 1, 3)},  // multiplier 2
       {"fully_connected", Spec({17, 1, 1}, 1, 1, 5)},
       {"fully_connected", Spec({9, 2, 2}, 2, 2, 8)},
       {"fully_connected", Spec({331, 1, 1}, 1, 1, 10)},
@@ -351,8 +351,7 @@ KernelBytes RunOracle(const KernelCase& kernel_case) {
       RunIntegerKeepingAll(kernel_case.model, kernel_case.network_input).value();
   KernelBytes bytes;
   for (size_t i = 0; i < kernel_case.step().inputs.size(); ++i) {
-    bytes.inputs.push_back(
-        Pack(tensors[kernel_case.step().inputs[i]], kernel_case.input(i).type));
+    bytes.inputs.push_back(Pack(tensors[kernel_case.step().inputs[i]], kernel_case.input(i).type));
   }
   bytes.output = Pack(tensors.back(), kernel_case.output().type);
   return bytes;
@@ -371,15 +370,14 @@ KernelCase MakeConvCase(KernelFamily family, const std::string& operation, const
                         uint64_t seed) {
   Random random(seed);
   const Shape out = ConvOutput(spec);
-  KernelCase c =
-      MakeCase(family, operation, StepKind::kConv, {"x", spec.in, input}, out, output);
+  KernelCase c = MakeCase(family, operation, StepKind::kConv, {"x", spec.in, input}, out, output);
   Step& step = c.model.graph.steps[0];
   step.attributes = spec.conv;
   step.layer = 0;
   step.weight_bits = weight_bits;
   c.network_input = DrawTensor(spec.in, input, pattern, random);
-  const int64_t per_channel = spec.conv.kernel_height * spec.conv.kernel_width * spec.in.channels /
-                              spec.conv.groups;
+  const int64_t per_channel =
+      spec.conv.kernel_height * spec.conv.kernel_width * spec.in.channels / spec.conv.groups;
   StepNumbers& numbers = c.model.numbers[0];
   numbers.weights = DrawWeights(per_channel * out.channels, weight_bits, pattern, random);
   const double most = static_cast<double>(input.highest()) * (1 << (weight_bits - 1));

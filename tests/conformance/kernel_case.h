@@ -11,8 +11,8 @@ namespace mico::conformance {
 enum class KernelFamily { kReference, kC99 };
 
 // One call of one kernel: the last step of a small network. Where it reads two tensors, the steps
-// before it cut them out of the network's input. What goes in and what must come out is the oracle's
-// (quant/interpreter.h).
+// before it cut them out of the network's input. What goes in and what must come out is the
+// oracle's (quant/interpreter.h).
 struct KernelCase {
   KernelFamily family = KernelFamily::kReference;
   std::string operation;  // the template's name: "conv2d", "add", ...
@@ -21,9 +21,7 @@ struct KernelCase {
 
   const Step& step() const { return model.graph.steps.back(); }
   const StepNumbers& numbers() const { return model.numbers.back(); }
-  const QuantizedTensor& input(size_t i = 0) const {
-    return model.graph.tensors[step().inputs[i]];
-  }
+  const QuantizedTensor& input(size_t i = 0) const { return model.graph.tensors[step().inputs[i]]; }
   const QuantizedTensor& output() const { return model.graph.tensors.back(); }
   bool is_conv_like() const { return step().kind == StepKind::kConv; }
   // The function: operation, family, types of input, weights and output.
@@ -31,7 +29,8 @@ struct KernelCase {
   std::string ToString() const;
 };
 
-// What the oracle says: the packed inputs of the last step and the bytes that its kernel must write.
+// What the oracle says: the packed inputs of the last step and the bytes that its kernel must
+// write.
 struct KernelBytes {
   std::vector<std::vector<uint8_t>> inputs;
   std::vector<uint8_t> output;

@@ -100,7 +100,8 @@ std::string MacrosOf(const KernelCase& c) {
   define("Y_BITS", c.output().type.container_bits());
   text += fmt::format("#include \"{}/{}.inc\"\n",
                       c.family == KernelFamily::kC99 ? "c99" : "reference", c.operation);
-  for (const char* name : {"NAME", "X_BITS", "X_SIGNED", "B_BITS", "B_SIGNED", "W_BITS", "Y_BITS"}) {
+  for (const char* name :
+       {"NAME", "X_BITS", "X_SIGNED", "B_BITS", "B_SIGNED", "W_BITS", "Y_BITS"}) {
     text += fmt::format("#undef MICO_{}\n", name);
   }
   return text;
@@ -162,8 +163,9 @@ std::string RequantText(const KernelCase& c) {
   }
   return Array("int32_t", "bias", BiasOf(c)) + Array("int32_t", "multiplier", multipliers) +
          Array("int8_t", "shift", shifts) +
-         fmt::format("  static const mico_requant_t requant = {{bias, multiplier, shift, {}, {}}};\n",
-                     c.numbers().lowest, c.numbers().highest);
+         fmt::format(
+             "  static const mico_requant_t requant = {{bias, multiplier, shift, {}, {}}};\n",
+             c.numbers().lowest, c.numbers().highest);
 }
 
 std::string WeightsText(const KernelCase& c) {
@@ -248,20 +250,21 @@ CallText CallOf(const KernelCase& c) {
                               n.divisors.size()),
               fmt::format("{}(&params, &requant, &divisors, {});", name, in_to_out)};
     case StepKind::kRelu:
-      return {fmt::format("  static const mico_clamp_t params = {{{}, {}}};\n", n.lowest, n.highest),
-              name + "(&params, in_shape, in_0 + SKEW, out);"};
+      return {
+          fmt::format("  static const mico_clamp_t params = {{{}, {}}};\n", n.lowest, n.highest),
+          name + "(&params, in_shape, in_0 + SKEW, out);"};
     case StepKind::kConcat:
-      return {fmt::format("  static const mico_shape_t second = {};\n",
-                          ShapeText(c.input(1).shape)),
-              fmt::format("{0}(0, {1}); {0}({2}, second, in_1 + SKEW, out_shape, out);", name,
-                          in_to_out, c.input().shape.channels)};
+      return {
+          fmt::format("  static const mico_shape_t second = {};\n", ShapeText(c.input(1).shape)),
+          fmt::format("{0}(0, {1}); {0}({2}, second, in_1 + SKEW, out_shape, out);", name,
+                      in_to_out, c.input().shape.channels)};
     case StepKind::kSlice: {
       const SliceAttributes& s = c.step().slice();
-      return {fmt::format(
-                  "  static const mico_slice_params_t params = {{{}, {}, {}, {}, {}, {}}};\n",
-                  s.start_channel, s.start_row, s.start_column, s.step_channel, s.step_row,
-                  s.step_column),
-              fmt::format("{}(&params, {});", name, in_to_out)};
+      return {
+          fmt::format("  static const mico_slice_params_t params = {{{}, {}, {}, {}, {}, {}}};\n",
+                      s.start_channel, s.start_row, s.start_column, s.step_channel, s.step_row,
+                      s.step_column),
+          fmt::format("{}(&params, {});", name, in_to_out)};
     }
     case StepKind::kPad:
       return {fmt::format("  static const mico_pad_params_t params = {{{}, {}, {}}};\n",
@@ -299,8 +302,7 @@ std::string CaseText(size_t index, const KernelCase& c) {
                         c.KernelName());
   }
   text += fmt::format("  after({}, {}, {}u, scratch_bytes, {}, end - start);\n}}\n", index,
-                      bytes.output.size(), Fnv1a(bytes.output),
-                      scratch_bytes);
+                      bytes.output.size(), Fnv1a(bytes.output), scratch_bytes);
   return text;
 }
 
@@ -349,8 +351,8 @@ std::vector<std::string> CompileCommand(const Machine& machine, const std::strin
                                         const std::filesystem::path& folder) {
   const std::filesystem::path bsp = kSource / "target/catalogue/bsp" / machine.bsp;
   std::vector<std::string> command = machine.compiler;
-  for (const char* flag : {"-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow",
-                           "-Werror"}) {
+  for (const char* flag :
+       {"-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"}) {
     command.push_back(flag);
   }
   command.push_back(optimization);

@@ -58,15 +58,16 @@ TEST_P(KernelsTest, WriteTheBytesOfTheOracle) {
   EXPECT_EQ(result->exit_code, 0) << Failures(cases, *result);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Everywhere, KernelsTest,
-    testing::Values(Run{KernelFamily::kReference, Host()},
-                    Run{KernelFamily::kReference, HostWithSanitizers()},
-                    Run{KernelFamily::kReference, Rv32()},
-                    Run{KernelFamily::kReference, CortexM4()}, Run{KernelFamily::kC99, Host()},
-                    Run{KernelFamily::kC99, HostWithSanitizers()},
-                    Run{KernelFamily::kC99, Rv32()}, Run{KernelFamily::kC99, CortexM4()}),
-    NameOf);
+INSTANTIATE_TEST_SUITE_P(Everywhere, KernelsTest,
+                         testing::Values(Run{KernelFamily::kReference, Host()},
+                                         Run{KernelFamily::kReference, HostWithSanitizers()},
+                                         Run{KernelFamily::kReference, Rv32()},
+                                         Run{KernelFamily::kReference, CortexM4()},
+                                         Run{KernelFamily::kC99, Host()},
+                                         Run{KernelFamily::kC99, HostWithSanitizers()},
+                                         Run{KernelFamily::kC99, Rv32()},
+                                         Run{KernelFamily::kC99, CortexM4()}),
+                         NameOf);
 
 // A suite that cannot fail proves nothing: one wrong weight must be seen.
 TEST_F(KernelsTest, AWrongOutputIsNoticed) {

@@ -17,7 +17,8 @@ extern "C" {
 typedef char mico_assert_arithmetic_shift_64[((int64_t)-3 >> 1) == -2 ? 1 : -1];
 typedef char mico_assert_arithmetic_shift_32[((int32_t)-3 >> 1) == -2 ? 1 : -1];
 
-/* Activations are NHWC: element (y, x, ch) has index (y * w + x) * c + ch. A vector is {1, 1, n}. */
+/* Activations are NHWC: element (y, x, ch) has index (y * w + x) * c + ch. A vector is {1, 1, n}.
+ */
 typedef struct {
   int32_t h, w, c;
 } mico_shape_t;
@@ -80,41 +81,41 @@ typedef struct {
 #define MICO_PASTE_(a, b) a##b
 #define MICO_PASTE(a, b) MICO_PASTE_(a, b)
 
-#define MICO_DECLARE_CONV2D(name)                                                             \
-  void name(const mico_conv2d_params_t *params, const mico_requant_t *requant,                \
-            mico_shape_t in_shape, const uint8_t *in, const void *weights,                    \
-            mico_shape_t out_shape, uint8_t *out, void *scratch);                             \
-  int32_t MICO_PASTE(name, _scratch_bytes)(const mico_conv2d_params_t *params,                \
+#define MICO_DECLARE_CONV2D(name)                                                                  \
+  void name(const mico_conv2d_params_t *params, const mico_requant_t *requant,                     \
+            mico_shape_t in_shape, const uint8_t *in, const void *weights, mico_shape_t out_shape, \
+            uint8_t *out, void *scratch);                                                          \
+  int32_t MICO_PASTE(name, _scratch_bytes)(const mico_conv2d_params_t *params,                     \
                                            mico_shape_t in_shape, mico_shape_t out_shape)
 #define MICO_DECLARE_DEPTHWISE_CONV2D(name) MICO_DECLARE_CONV2D(name)
 #define MICO_DECLARE_FULLY_CONNECTED(name) MICO_DECLARE_CONV2D(name)
-#define MICO_DECLARE_ADD(name)                                                                \
-  void name(const mico_add_params_t *params, mico_shape_t shape, const uint8_t *a,            \
+#define MICO_DECLARE_ADD(name)                                                     \
+  void name(const mico_add_params_t *params, mico_shape_t shape, const uint8_t *a, \
             const uint8_t *b, uint8_t *out)
-#define MICO_DECLARE_MAX_POOL(name)                                                           \
-  void name(const mico_pool_params_t *params, mico_shape_t in_shape, const uint8_t *in,       \
+#define MICO_DECLARE_MAX_POOL(name)                                                     \
+  void name(const mico_pool_params_t *params, mico_shape_t in_shape, const uint8_t *in, \
             mico_shape_t out_shape, uint8_t *out)
-#define MICO_DECLARE_AVERAGE_POOL(name)                                                       \
-  void name(const mico_pool_params_t *params, const mico_requant_t *requant,                  \
-            const mico_divisors_t *divisors, mico_shape_t in_shape, const uint8_t *in,        \
+#define MICO_DECLARE_AVERAGE_POOL(name)                                                \
+  void name(const mico_pool_params_t *params, const mico_requant_t *requant,           \
+            const mico_divisors_t *divisors, mico_shape_t in_shape, const uint8_t *in, \
             mico_shape_t out_shape, uint8_t *out)
-#define MICO_DECLARE_RELU(name)                                                               \
+#define MICO_DECLARE_RELU(name) \
   void name(const mico_clamp_t *params, mico_shape_t shape, const uint8_t *in, uint8_t *out)
-#define MICO_DECLARE_CONCAT(name)                                                             \
-  void name(int32_t channel_offset, mico_shape_t in_shape, const uint8_t *in,                 \
+#define MICO_DECLARE_CONCAT(name)                                             \
+  void name(int32_t channel_offset, mico_shape_t in_shape, const uint8_t *in, \
             mico_shape_t out_shape, uint8_t *out)
-#define MICO_DECLARE_SLICE(name)                                                              \
-  void name(const mico_slice_params_t *params, mico_shape_t in_shape, const uint8_t *in,      \
+#define MICO_DECLARE_SLICE(name)                                                         \
+  void name(const mico_slice_params_t *params, mico_shape_t in_shape, const uint8_t *in, \
             mico_shape_t out_shape, uint8_t *out)
-#define MICO_DECLARE_PAD(name)                                                                \
-  void name(const mico_pad_params_t *params, mico_shape_t in_shape, const uint8_t *in,        \
+#define MICO_DECLARE_PAD(name)                                                         \
+  void name(const mico_pad_params_t *params, mico_shape_t in_shape, const uint8_t *in, \
             mico_shape_t out_shape, uint8_t *out)
-#define MICO_DECLARE_REQUANTIZE(name)                                                         \
+#define MICO_DECLARE_REQUANTIZE(name) \
   void name(const mico_requant_t *requant, mico_shape_t shape, const uint8_t *in, uint8_t *out)
 
-/* For compilers, never for meaning. MICO_NOINLINE: an inner loop gets all registers. MICO_FENCE: loads
- * stay on their side; MICO_KEEP: a running sum is a register here. Without them an unrolled loop is
- * reassociated and spills what it loaded too early. */
+/* For compilers, never for meaning. MICO_NOINLINE: an inner loop gets all registers. MICO_FENCE:
+ * loads stay on their side; MICO_KEEP: a running sum is a register here. Without them an unrolled
+ * loop is reassociated and spills what it loaded too early. */
 #if defined(__GNUC__)
 #define MICO_NOINLINE __attribute__((noinline))
 #define MICO_FENCE __asm__ volatile("" ::: "memory")
@@ -130,7 +131,8 @@ typedef struct {
 typedef uint32_t __attribute__((may_alias)) mico_word_t;
 #endif
 
-/* memcpy for a few dozen bytes that usually start at word boundaries: small C libraries copy bytes. */
+/* memcpy for a few dozen bytes that usually start at word boundaries: small C libraries copy bytes.
+ */
 static inline void mico_copy(uint8_t *to, const uint8_t *from, int32_t count) {
 #if defined(__GNUC__)
   if ((((uintptr_t)to | (uintptr_t)from) & 3u) == 0) {
@@ -238,23 +240,24 @@ static inline int32_t mico_clamp(int32_t value, int32_t lowest, int32_t highest)
 /* The requantization: `accumulator` contains bias and rounding term.
  *   shift >= 0: floor(accumulator * multiplier / 2^(32 + shift))
  *   shift <  0: floor((accumulator * multiplier + 2^(31 + shift)) / 2^(32 + shift))
- * clamped. Kernels that know the sign of the shift for several outputs call one of the two forms. */
+ * clamped. Kernels that know the sign of the shift for several outputs call one of the two forms.
+ */
 static inline int32_t mico_requantize_down(int32_t accumulator, int32_t multiplier, int32_t shift,
                                            int32_t lowest, int32_t highest) {
   const int32_t high = (int32_t)(((int64_t)accumulator * multiplier) >> 32);
   return mico_clamp(high >> shift, lowest, highest);
 }
 
-/* The quotient may leave int32; it saturates, which the clamp that follows cannot tell from the exact
- * quotient. Shifts of 32 bits only: machines of 32 bits have no others. */
+/* The quotient may leave int32; it saturates, which the clamp that follows cannot tell from the
+ * exact quotient. Shifts of 32 bits only: machines of 32 bits have no others. */
 static inline int32_t mico_requantize_up(int32_t accumulator, int32_t multiplier, int32_t shift,
                                          int32_t lowest, int32_t highest) {
   const int32_t right = 32 + shift; /* in [2, 31] */
   const int64_t rounded = (int64_t)accumulator * multiplier + (int64_t)((uint32_t)1 << (right - 1));
   const int32_t high = (int32_t)(rounded >> 32);
   const int32_t beyond = high >> (right - 1); /* 0 or -1 where the quotient fits int32 */
-  const uint32_t low = ((uint32_t)((uint64_t)rounded & 0xffffffffu) >> right) |
-                       ((uint32_t)high << (32 - right));
+  const uint32_t low =
+      ((uint32_t)((uint64_t)rounded & 0xffffffffu) >> right) | ((uint32_t)high << (32 - right));
   if (beyond > 0) return highest;
   if (beyond < -1) return lowest;
   return mico_clamp((int32_t)low, lowest, highest);
