@@ -46,8 +46,8 @@ using KeepGoing = std::function<bool(double progress)>;
 std::vector<int64_t> ChooseSamples(int64_t count, int64_t samples, uint64_t seed);
 
 // Measures accuracy. One call at a time; every call uses all the threads the evaluator was given.
-// Errors concern the whole call: InvalidArgument if model and data do not fit together, Cancelled if
-// keep_going said so.
+// Errors concern the whole call: InvalidArgument if model and data do not fit together, Cancelled
+// if keep_going said so.
 class Evaluator {
  public:
   virtual ~Evaluator() = default;
@@ -61,10 +61,12 @@ class Evaluator {
 
   // Quantizes and runs every scheme on `samples` (0: all) of `split`, in the integers of the
   // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less.
-  virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(
-      const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
-      Split split, int64_t samples, std::span<const BitScheme> schemes,
-      const KeepGoing& keep_going) = 0;
+  virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
+                                                              const Calibration& calibration,
+                                                              const Dataset& dataset, Split split,
+                                                              int64_t samples,
+                                                              std::span<const BitScheme> schemes,
+                                                              const KeepGoing& keep_going) = 0;
 };
 
 }  // namespace mico
