@@ -172,9 +172,10 @@ GeneratedFile EmitModelSource(const Emission& emission) {
   const bool has_arena = program.plan.arena_bytes > 0;
   if (has_arena) text += "  uint8_t *const ram = (uint8_t *)arena;\n";
   text += "  if (input == NULL || output == NULL) return MICO_MODEL_BAD_BUFFER;\n";
-  text += has_arena ? "  if (arena == NULL || (uintptr_t)arena % MICO_MODEL_ARENA_ALIGNMENT != 0) {\n"
-                      "    return MICO_MODEL_BAD_ARENA;\n  }\n"
-                    : "  (void)arena;\n";
+  text += has_arena
+              ? "  if (arena == NULL || (uintptr_t)arena % MICO_MODEL_ARENA_ALIGNMENT != 0) {\n"
+                "    return MICO_MODEL_BAD_ARENA;\n  }\n"
+              : "  (void)arena;\n";
   for (size_t i = 0; i < program.steps.size(); ++i) text += "\n" + StepCode(program, i);
   text += "  return MICO_MODEL_OK;\n}\n";
   return {"mico_model.c", text};

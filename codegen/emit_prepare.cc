@@ -21,8 +21,7 @@ std::vector<int32_t> Table(const Emission& emission, int64_t channel) {
   const double scale = emission.program.model->input_scale();
   std::vector<int32_t> values;
   for (int stored = 0; stored < kByteValues; ++stored) {
-    const auto prepared =
-        static_cast<float>(emission.info.preparation.Apply(stored, channel));
+    const auto prepared = static_cast<float>(emission.info.preparation.Apply(stored, channel));
     values.push_back(QuantizeInput(prepared, scale, input.type));
   }
   return values;

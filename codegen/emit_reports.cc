@@ -40,19 +40,19 @@ Json StepsJson(const Program& program) {
 
 std::string AccuracyLine(std::string_view split, const std::optional<Accuracy>& accuracy) {
   if (!accuracy.has_value() || accuracy->total == 0) return "";
-  return fmt::format("| accuracy, {} | {:.2f} % ({} of {}) |\n", split,
-                     100.0 * static_cast<double>(accuracy->correct) /
-                         static_cast<double>(accuracy->total),
-                     accuracy->correct, accuracy->total);
+  return fmt::format(
+      "| accuracy, {} | {:.2f} % ({} of {}) |\n", split,
+      100.0 * static_cast<double>(accuracy->correct) / static_cast<double>(accuracy->total),
+      accuracy->correct, accuracy->total);
 }
 
 std::string CostLines(const Emission& emission) {
   const std::optional<Cost>& cost = emission.info.predicted;
   if (!cost.has_value()) return "";
-  return fmt::format("| latency, predicted from measured layers | {} {} |\n"
-                     "| flash, predicted | {} bytes |\n",
-                     cost->latency_cycles, ToString(emission.program.target->counts),
-                     cost->flash_bytes);
+  return fmt::format(
+      "| latency, predicted from measured layers | {} {} |\n"
+      "| flash, predicted | {} bytes |\n",
+      cost->latency_cycles, ToString(emission.program.target->counts), cost->flash_bytes);
 }
 
 constexpr std::string_view kHowTo = R"(
@@ -84,15 +84,15 @@ GeneratedFile EmitReadme(const Emission& emission) {
   const ProgramWork work = program.plan.Work(*program.graph);
   std::string text = fmt::format("# {}\n\nA quantized network in C99, for {}.\n\n",
                                  PlainText(info.model_name), PlainText(program.target->name));
-  text += fmt::format("| | |\n|---|---|\n| model | {} |\n| quantized model | {} |\n| scheme | {} |\n",
-                      PlainText(info.model_digest), PlainText(info.quantized_digest),
-                      PlainText(info.scheme));
+  text += fmt::format(
+      "| | |\n|---|---|\n| model | {} |\n| quantized model | {} |\n| scheme | {} |\n",
+      PlainText(info.model_digest), PlainText(info.quantized_digest), PlainText(info.scheme));
   text += AccuracyLine("val", info.val) + AccuracyLine("test", info.test) + CostLines(emission);
-  text += fmt::format("| RAM | {} bytes: arena {}, input {}, output {} |\n", work.peak_ram_bytes,
-                      program.plan.arena_bytes, program.plan.input_bytes,
-                      program.plan.output_bytes);
-  text += fmt::format("| weights and tables | {} bytes |\n| generator | {} |\n", work.constant_bytes,
-                      PlainText(info.generator_version));
+  text +=
+      fmt::format("| RAM | {} bytes: arena {}, input {}, output {} |\n", work.peak_ram_bytes,
+                  program.plan.arena_bytes, program.plan.input_bytes, program.plan.output_bytes);
+  text += fmt::format("| weights and tables | {} bytes |\n| generator | {} |\n",
+                      work.constant_bytes, PlainText(info.generator_version));
   return {"README.md", text + std::string(kHowTo)};
 }
 

@@ -37,8 +37,9 @@ GeneratedFile EmitVectorsSource(const Emission& emission) {
       "const uint8_t mico_selftest_inputs[{}][MICO_MODEL_INPUT_BYTES] = {{\n",
       cases.size());
   for (const SelfTestCase& test : cases) text += Row(Pack(test.input, input));
-  text += fmt::format("}};\n\nconst int16_t mico_selftest_logits[{}][MICO_MODEL_OUTPUT_ELEMENTS] = {{\n",
-                      cases.size());
+  text += fmt::format(
+      "}};\n\nconst int16_t mico_selftest_logits[{}][MICO_MODEL_OUTPUT_ELEMENTS] = {{\n",
+      cases.size());
   for (const SelfTestCase& test : cases) text += Row(test.logits);
   return {"selftest/vectors.c", text + "};\n"};
 }

@@ -10,9 +10,7 @@ namespace {
 class StepConstants {
  public:
   StepConstants(const Program& program, size_t index)
-      : step_(program.step(index)),
-        numbers_(program.numbers(index)),
-        built_(program.steps[index]) {
+      : step_(program.step(index)), numbers_(program.numbers(index)), built_(program.steps[index]) {
     Add(DefineParameters(step_, built_.kernel, built_.symbol));
     switch (step_.kind) {
       case StepKind::kConv:
@@ -47,7 +45,9 @@ class StepConstants {
   const std::string& definitions() const { return definitions_; }
 
  private:
-  std::string Name(std::string_view part) const { return fmt::format("{}_{}", built_.symbol, part); }
+  std::string Name(std::string_view part) const {
+    return fmt::format("{}_{}", built_.symbol, part);
+  }
 
   void Add(const CConstant& constant) {
     declarations_ += constant.declaration;
@@ -100,7 +100,8 @@ class StepConstants {
 
 GeneratedFile EmitWeightsHeader(const Emission& emission) {
   std::string text = FileHeader(emission.info, "The network's constants");
-  text += "#ifndef MICO_WEIGHTS_H\n#define MICO_WEIGHTS_H\n\n#include \"kernels/mico_kernel.h\"\n\n";
+  text +=
+      "#ifndef MICO_WEIGHTS_H\n#define MICO_WEIGHTS_H\n\n#include \"kernels/mico_kernel.h\"\n\n";
   for (const KernelInstance& kernel : emission.program.Kernels()) {
     text += fmt::format("{}({});\n", kernel.declaration, kernel.name);
   }
@@ -117,8 +118,8 @@ GeneratedFile EmitWeightsSource(const Emission& emission) {
   for (size_t i = 0; i < emission.program.steps.size(); ++i) {
     const std::string definitions = StepConstants(emission.program, i).definitions();
     if (definitions.empty()) continue;
-    text += fmt::format("\n/* {} {} */\n{}", i, PlainText(emission.program.step(i).name),
-                        definitions);
+    text +=
+        fmt::format("\n/* {} {} */\n{}", i, PlainText(emission.program.step(i).name), definitions);
   }
   return {"weights.c", text};
 }

@@ -154,8 +154,8 @@ std::vector<uint32_t> RandomWeights(const WeightKind& kind, const ConvView& conv
   const int64_t most = (int64_t{1} << (kind.weight_container - 1)) - 1;
   std::vector<int8_t> weights(conv.out_channels * conv.reduction);
   for (int8_t& weight : weights) {
-    weight = static_cast<int8_t>(most == 0 ? 2 * random.Between(0, 1) - 1
-                                           : random.Between(-most, most));
+    weight =
+        static_cast<int8_t>(most == 0 ? 2 * random.Between(0, 1) - 1 : random.Between(-most, most));
   }
   if (kind.packing == WeightPacking::kC99) {
     return PackC99(weights, conv.out_channels, conv.reduction, kind.weight_container,
@@ -190,7 +190,8 @@ class SharedConstants {
 
   void Write(std::string& declarations, std::string& definitions) const {
     for (const auto& [kind, bench] : largest_) {
-      const std::vector<uint32_t> words = RandomWeights(kind, ViewConv(bench->graph, bench->step()));
+      const std::vector<uint32_t> words =
+          RandomWeights(kind, ViewConv(bench->graph, bench->step()));
       declarations += fmt::format("extern const uint32_t {}[{}];\n", kind.Name(), words.size());
       definitions += CWords(kind.Name(), words);
     }
@@ -244,9 +245,9 @@ std::vector<CConstant> OwnConstants(const Benchmark& bench) {
   const TensorType output = bench.output().type;
   std::vector<CConstant> constants{DefineParameters(bench.step(), bench.kernel, bench.symbol)};
   if (bench.entries > 0) {
-    constants.push_back(DefineRequant(
-        bench.symbol, {"mico_bench_bias", "mico_bench_multiplier", ShiftName(bench.shift),
-                       output.lowest(), output.highest()}));
+    constants.push_back(
+        DefineRequant(bench.symbol, {"mico_bench_bias", "mico_bench_multiplier",
+                                     ShiftName(bench.shift), output.lowest(), output.highest()}));
   }
   if (bench.step().kind == StepKind::kAdd) {
     constants.push_back(DefineOne("mico_add_params_t", bench.symbol + "_params", AddFields(bench)));
@@ -323,8 +324,9 @@ GeneratedFile EmitFunctions(const std::vector<Benchmark>& benchmarks) {
       "#include \"bench.h\"\n\n#include <stddef.h>\n\n"
       "void mico_bench_nothing(uint8_t *ram) { (void)ram; }\n";
   for (const Benchmark& bench : benchmarks) text += BenchmarkFunction(bench);
-  text += "\nconst mico_bench_t mico_benches[MICO_BENCH_COUNT + 1] = {\n"
-          "    {mico_bench_nothing, 0},\n";
+  text +=
+      "\nconst mico_bench_t mico_benches[MICO_BENCH_COUNT + 1] = {\n"
+      "    {mico_bench_nothing, 0},\n";
   for (const Benchmark& bench : benchmarks) {
     text += fmt::format("    {{{}, {}}},\n", bench.symbol, bench.ram_bytes);
   }
@@ -342,8 +344,8 @@ GeneratedFile EmitData(const std::vector<Benchmark>& benchmarks, const std::stri
 
 }  // namespace
 
-absl::StatusOr<std::vector<GeneratedFile>> GenerateBenchmark(std::span<const std::string> signatures,
-                                                             const Target& target) {
+absl::StatusOr<std::vector<GeneratedFile>> GenerateBenchmark(
+    std::span<const std::string> signatures, const Target& target) {
   std::vector<Benchmark> benchmarks;
   for (const std::string& signature : signatures) {
     MICO_ASSIGN_OR_RETURN(Benchmark bench, MakeBenchmark(signature, benchmarks.size(), target));

@@ -22,9 +22,9 @@ constexpr Pass kLowering[] = {
 absl::Status CheckCase(const QuantizedGraph& graph, const SelfTestCase& test, size_t index) {
   const auto check = [index](const std::vector<int32_t>& values, const QuantizedTensor& tensor) {
     if (static_cast<int64_t>(values.size()) != tensor.shape.elements()) {
-      return absl::InvalidArgumentError(
-          fmt::format("self-test {}: {} values for '{}'; needed {}", index, values.size(),
-                      tensor.name, tensor.shape.elements()));
+      return absl::InvalidArgumentError(fmt::format("self-test {}: {} values for '{}'; needed {}",
+                                                    index, values.size(), tensor.name,
+                                                    tensor.shape.elements()));
     }
     for (const int32_t value : values) {
       if (value >= tensor.type.lowest() && value <= tensor.type.highest()) continue;
@@ -61,7 +61,7 @@ absl::Status CheckInfo(const QuantizedGraph& graph, const ArtifactInfo& info) {
 
 absl::StatusOr<std::vector<GeneratedFile>> Emit(const Emission& emission) {
   std::vector<GeneratedFile> files = {
-      EmitReadme(emission),      EmitModelHeader(emission),   EmitModelSource(emission),
+      EmitReadme(emission),        EmitModelHeader(emission),   EmitModelSource(emission),
       EmitWeightsHeader(emission), EmitWeightsSource(emission), EmitReport(emission),
   };
   if (emission.info.input_is_uint8) files.push_back(EmitPrepareSource(emission));
@@ -81,11 +81,11 @@ absl::StatusOr<std::vector<GeneratedFile>> Emit(const Emission& emission) {
 }  // namespace
 
 std::string FileHeader(const ArtifactInfo& info, std::string_view what) {
-  return fmt::format("/* {}: {}, quantized as {}.\n *\n * model     {}\n * quantized {}\n * generator {}\n"
-                     " * Generated; changes are lost. */\n",
-                     what, PlainText(info.model_name), PlainText(info.scheme),
-                     PlainText(info.model_digest), PlainText(info.quantized_digest),
-                     PlainText(info.generator_version));
+  return fmt::format(
+      "/* {}: {}, quantized as {}.\n *\n * model     {}\n * quantized {}\n * generator {}\n"
+      " * Generated; changes are lost. */\n",
+      what, PlainText(info.model_name), PlainText(info.scheme), PlainText(info.model_digest),
+      PlainText(info.quantized_digest), PlainText(info.generator_version));
 }
 
 absl::StatusOr<std::vector<GeneratedFile>> GenerateC(const QuantizedModel& model,

@@ -30,9 +30,9 @@ struct SelfTestCase {
 struct ArtifactInfo {
   std::string generator_version;
   std::string model_name;
-  std::string model_digest;      // of the ModelPackage
-  std::string quantized_digest;  // of the QuantizedModel
-  std::string scheme;            // BitScheme::ToString
+  std::string model_digest;              // of the ModelPackage
+  std::string quantized_digest;          // of the QuantizedModel
+  std::string scheme;                    // BitScheme::ToString
   std::vector<std::string> layer_names;  // of the quantized layers
   std::optional<Accuracy> val, test;
   std::optional<Cost> predicted;
@@ -42,17 +42,17 @@ struct ArtifactInfo {
   std::vector<SelfTestCase> self_tests;
 };
 
-// A complete C project, contracts.md "Artifact". Pure: the same inputs give the same bytes; no dates,
-// no paths. The model is validated first.
+// A complete C project, contracts.md "Artifact". Pure: the same inputs give the same bytes; no
+// dates, no paths. The model is validated first.
 absl::StatusOr<std::vector<GeneratedFile>> GenerateC(const QuantizedModel& model,
                                                      const Target& target,
                                                      const ArtifactInfo& info);
 
-// A program of micro-benchmarks: one per signature, calling the kernels exactly as GenerateC does, on
-// random data, each between two readings of mico_bsp_cycles. It prints the lines of
+// A program of micro-benchmarks: one per signature, calling the kernels exactly as GenerateC does,
+// on random data, each between two readings of mico_bsp_cycles. It prints the lines of
 // docs/formats/board-protocol.md ("bench <index> <count>").
-absl::StatusOr<std::vector<GeneratedFile>> GenerateBenchmark(std::span<const std::string> signatures,
-                                                             const Target& target);
+absl::StatusOr<std::vector<GeneratedFile>> GenerateBenchmark(
+    std::span<const std::string> signatures, const Target& target);
 
 // Names the kernel sources compiled into this generator: a part of every profile key.
 std::string KernelLibraryDigest();

@@ -12,7 +12,9 @@
 namespace mico {
 namespace {
 
-int64_t RoundUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 // A step with its tensors at hand.
 struct StepView {
@@ -79,8 +81,8 @@ int64_t PackedConvScratch(const StepView& view) {
   if (direct) return 0;
   const ConvView sizes = ViewConv(view.graph, view.step);
   const int weights = sizes.weight_container, input = sizes.input_container;
-  const bool four_pixels = (weights == 8 && (input == 4 || input == 2)) ||
-                           (weights == 4 && input == 4);
+  const bool four_pixels =
+      (weights == 8 && (input == 4 || input == 2)) || (weights == 4 && input == 4);
   return (four_pixels ? 4 : 2) * PackedRowBytes(view);
 }
 
@@ -262,7 +264,8 @@ absl::StatusOr<StepKernel> SelectKernel(const QuantizedGraph& graph, const Step&
 std::vector<std::string_view> IncludedTemplates(const KernelInstance& kernel) {
   std::vector<std::string_view> files{kernel.template_path};
   // What the template itself includes lies beside it.
-  const std::string_view folder = kernel.template_path.substr(0, kernel.template_path.find('/') + 1);
+  const std::string_view folder =
+      kernel.template_path.substr(0, kernel.template_path.find('/') + 1);
   const std::string_view text = Embedded(fmt::format("kernels/{}", kernel.template_path));
   for (const EmbeddedFile& file : EmbeddedFiles()) {
     const std::string prefix = fmt::format("kernels/{}", folder);

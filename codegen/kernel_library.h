@@ -41,7 +41,7 @@ struct StepKernel {
   bool takes_parameters = true;       // otherwise `params` is null
   int64_t weight_bytes = 0;           // as packed, whole words
   int64_t scratch_bytes = 0;
-  bool may_overwrite_input = false;   // the output may lie where an input lies that is as wide
+  bool may_overwrite_input = false;  // the output may lie where an input lies that is as wide
 };
 
 // Sizes of a step with weights, as its kernel sees them.

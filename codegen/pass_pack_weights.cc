@@ -16,8 +16,8 @@ std::vector<uint32_t> ToWords(const std::vector<uint8_t>& bytes) {
   return words;
 }
 
-std::vector<uint32_t> Packed(const StepNumbers& numbers, const ConvView& conv,
-                             const Step& step, WeightPacking packing) {
+std::vector<uint32_t> Packed(const StepNumbers& numbers, const ConvView& conv, const Step& step,
+                             WeightPacking packing) {
   if (packing == WeightPacking::kC99) {
     return PackC99(numbers.weights, conv.out_channels, conv.reduction, conv.weight_container,
                    conv.input_container);

@@ -30,10 +30,10 @@ int64_t TableBytes(const QuantizedGraph& graph, const Step& step, const StepKern
     case StepKind::kMaxPool:
       return kPoolParameters;
     case StepKind::kAveragePool: {
-      const auto divisors = static_cast<int64_t>(
-          PoolDivisors(step.pool(), graph.tensors[step.inputs[0]].shape,
-                       graph.tensors[step.output].shape)
-              .size());
+      const auto divisors =
+          static_cast<int64_t>(PoolDivisors(step.pool(), graph.tensors[step.inputs[0]].shape,
+                                            graph.tensors[step.output].shape)
+                                   .size());
       return kPoolParameters + kDivisors + 4 * divisors + RequantBytes(divisors);
     }
     case StepKind::kRelu:

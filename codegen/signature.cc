@@ -96,8 +96,8 @@ class WordReader {
   absl::StatusOr<std::string> Take(std::string_view key) {
     const std::optional<std::string> value = TryTake(key);
     if (value.has_value()) return *value;
-    return absl::InvalidArgumentError(fmt::format("found '{}', needed '{}='",
-                                                  at_end() ? "the end" : words_[next_], key));
+    return absl::InvalidArgumentError(
+        fmt::format("found '{}', needed '{}='", at_end() ? "the end" : words_[next_], key));
   }
 
   // The numbers of the next word, which are separated by `separator`, to `targets`.
@@ -106,8 +106,8 @@ class WordReader {
     MICO_ASSIGN_OR_RETURN(const std::string value, Take(key));
     const std::vector<std::string> parts = absl::StrSplit(value, separator);
     if (parts.size() != targets.size()) {
-      return absl::InvalidArgumentError(
-          fmt::format("'{}={}' has {} numbers, needs {}", key, value, parts.size(), targets.size()));
+      return absl::InvalidArgumentError(fmt::format("'{}={}' has {} numbers, needs {}", key, value,
+                                                    parts.size(), targets.size()));
     }
     size_t index = 0;
     for (int64_t* target : targets) {
@@ -136,8 +136,7 @@ absl::StatusOr<TensorType> ParseType(const std::string& text) {
   const TensorType type{bits, reads && text[0] == 's'};
   const bool narrow = bits <= 8 && bits >= (type.is_signed ? 2 : 1);
   if (!reads || !(narrow || (bits == 16 && type.is_signed))) {
-    return absl::InvalidArgumentError(
-        fmt::format("type '{}'; needed u1-u8, s2-s8 or s16", text));
+    return absl::InvalidArgumentError(fmt::format("type '{}'; needed u1-u8, s2-s8 or s16", text));
   }
   return type;
 }
@@ -154,8 +153,8 @@ absl::StatusOr<QuantizedTensor> ParseTensor(const std::string& name, const std::
   for (size_t i = 0; i < 3; ++i) {
     if (!absl::SimpleAtoi(extents[i], targets[i]) || *targets[i] < 1 ||
         *targets[i] > kLargestNumber) {
-      return absl::InvalidArgumentError(fmt::format(
-          "tensor '{}={}': extent '{}'; needed 1 to {}", name, text, extents[i], kLargestNumber));
+      return absl::InvalidArgumentError(fmt::format("tensor '{}={}': extent '{}'; needed 1 to {}",
+                                                    name, text, extents[i], kLargestNumber));
     }
   }
   MICO_ASSIGN_OR_RETURN(tensor.type, ParseType(halves[1]));
@@ -263,8 +262,8 @@ absl::Status CheckTypes(const QuantizedGraph& graph, const Step& step) {
   for (const int input : step.inputs) {
     const TensorType type = graph.tensors[input].type;
     if (type.bits > 8 || (!computes && type != output)) {
-      return absl::InvalidArgumentError(fmt::format("reads {} and writes {}", type.ToString(),
-                                                    output.ToString()));
+      return absl::InvalidArgumentError(
+          fmt::format("reads {} and writes {}", type.ToString(), output.ToString()));
     }
   }
   return absl::OkStatus();

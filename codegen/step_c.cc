@@ -40,8 +40,8 @@ std::string CallConcat(const QuantizedGraph& graph, const Step& step, const Step
   const std::string out_shape = CShape(graph.tensors[step.output].shape);
   for (size_t i = 0; i < step.inputs.size(); ++i) {
     const Shape& shape = graph.tensors[step.inputs[i]].shape;
-    text += Call(kernel.kernel.name, {fmt::format("{}", channel), CShape(shape),
-                                      operands.inputs[i], out_shape, operands.output});
+    text += Call(kernel.kernel.name, {fmt::format("{}", channel), CShape(shape), operands.inputs[i],
+                                      out_shape, operands.output});
     channel += shape.channels;
   }
   return text;
@@ -84,9 +84,9 @@ CConstant DefineParameters(const Step& step, const StepKernel& kernel, const std
     }
     case StepKind::kPad: {
       const PadAttributes& pad = step.pad();
-      return DefineStruct("mico_pad_params_t", name,
-                          fmt::format("{}, {}, {}", pad.channels_before, pad.padding.top,
-                                      pad.padding.left));
+      return DefineStruct(
+          "mico_pad_params_t", name,
+          fmt::format("{}, {}, {}", pad.channels_before, pad.padding.top, pad.padding.left));
     }
     case StepKind::kAdd:
     case StepKind::kRelu:

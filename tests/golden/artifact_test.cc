@@ -38,25 +38,24 @@ const Network kPlain = {"plain",
                         "w8a8,w8a8,w8a8", true};
 
 // Residual stream, depthwise, concat, pad, slice, ReLU of its own, average pool with borders.
-const Network kResidual = {
-    "residual",
-    "input x 3x9x9\n"
-    "stem = Conv(x) k=3x3 s=2x2 p=1,1,1,1 out=8\n"
-    "dw = Conv(stem) k=3x3 p=1,1,1,1 g=8 out=8 relu=6\n"
-    "pw = Conv(dw) k=1x1 out=8\n"
-    "sum = Add(pw, stem) relu\n"
-    "half = Slice(sum) start=0,0,0 step=1,2,2 size=8x3x3\n"
-    "wide = Pad(half) c=3,5 p=0,0,0,0\n"
-    "down = Conv(sum) k=3x3 s=2x2 p=1,1,1,1 out=16\n"
-    "join = Add(down, wide)\n"
-    "act = Relu(join)\n"
-    "a = Conv(act) k=1x1 out=5 relu\n"
-    "b = Conv(act) k=3x3 p=1,1,1,1 g=4 out=4 relu\n"
-    "cat = Concat(a, b)\n"
-    "pool = AveragePool(cat) k=2x2 s=1x1 p=1,1,0,0\n"
-    "fc = Conv(pool) k=3x3 out=7\n"
-    "output fc\n",
-    "w4a8,w4a4,w4a4,w2a2,w4a8,w4a8,w2a8", false};
+const Network kResidual = {"residual",
+                           "input x 3x9x9\n"
+                           "stem = Conv(x) k=3x3 s=2x2 p=1,1,1,1 out=8\n"
+                           "dw = Conv(stem) k=3x3 p=1,1,1,1 g=8 out=8 relu=6\n"
+                           "pw = Conv(dw) k=1x1 out=8\n"
+                           "sum = Add(pw, stem) relu\n"
+                           "half = Slice(sum) start=0,0,0 step=1,2,2 size=8x3x3\n"
+                           "wide = Pad(half) c=3,5 p=0,0,0,0\n"
+                           "down = Conv(sum) k=3x3 s=2x2 p=1,1,1,1 out=16\n"
+                           "join = Add(down, wide)\n"
+                           "act = Relu(join)\n"
+                           "a = Conv(act) k=1x1 out=5 relu\n"
+                           "b = Conv(act) k=3x3 p=1,1,1,1 g=4 out=4 relu\n"
+                           "cat = Concat(a, b)\n"
+                           "pool = AveragePool(cat) k=2x2 s=1x1 p=1,1,0,0\n"
+                           "fc = Conv(pool) k=3x3 out=7\n"
+                           "output fc\n",
+                           "w4a8,w4a4,w4a4,w2a2,w4a8,w4a8,w2a8", false};
 
 const Network kMixed = {"mixed",
                         "input x 2x8x8\n"
@@ -218,7 +217,8 @@ TEST_P(ArtifactTest, ScratchIsWhatTheKernelsAskFor) {
     const Shape& out = graph.tensors[step.output].shape;
     calls += fmt::format(
         "  {{ const mico_conv2d_params_t p = {{{}, {}, {}, {}, {}, {}, {}, {}, {}}};\n"
-        "    say({}_scratch_bytes(&p, (mico_shape_t){{{}, {}, {}}}, (mico_shape_t){{{}, {}, {}}})); "
+        "    say({}_scratch_bytes(&p, (mico_shape_t){{{}, {}, {}}}, (mico_shape_t){{{}, {}, "
+        "{}}})); "
         "}}\n",
         conv.kernel_height, conv.kernel_width, conv.stride_height, conv.stride_width,
         conv.padding.top, conv.padding.left, conv.dilation_height, conv.dilation_width, conv.groups,
@@ -228,14 +228,15 @@ TEST_P(ArtifactTest, ScratchIsWhatTheKernelsAskFor) {
   }
   GeneratedProject project(Generate(quantized_, host.target));
   // Takes the place of the self-test's main; scratch is planned in whole words.
-  project.Write("selftest/main.c",
-                "#include <stdio.h>\n#include \"weights.h\"\n"
-                "static void say(int32_t bytes) { printf(\"%d\\n\", (int)((bytes + 3) / 4 * 4)); }\n"
-                "int main(void) {\n" +
-                    calls + "  return 0;\n}\n");
-  const CommandResult built = RunCommand(fmt::format(
-      "gcc -std=c99 -I{0} {0}/selftest/main.c {0}/kernels/*.c -o {0}/program.elf",
-      project.Path("")));
+  project.Write(
+      "selftest/main.c",
+      "#include <stdio.h>\n#include \"weights.h\"\n"
+      "static void say(int32_t bytes) { printf(\"%d\\n\", (int)((bytes + 3) / 4 * 4)); }\n"
+      "int main(void) {\n" +
+          calls + "  return 0;\n}\n");
+  const CommandResult built = RunCommand(
+      fmt::format("gcc -std=c99 -I{0} {0}/selftest/main.c {0}/kernels/*.c -o {0}/program.elf",
+                  project.Path("")));
   ASSERT_EQ(built.exit_code, 0) << built.output;
   EXPECT_EQ(project.RunOn(host).output, expected);
 }
@@ -322,14 +323,17 @@ TEST(ArtifactFilesTest, PrepareEqualsTheDatasetAndTheQuantizer) {
   GeneratedProject project(Generate(quantized, host.target, info));
   project.Write("selftest/main.c",
                 "#include <stdio.h>\n#include \"mico_model.h\"\n"
-                "static const uint8_t raw[] = {" + raw + "};\n"
-                "int main(void) {\n  uint8_t input[MICO_MODEL_INPUT_BYTES];\n  int i;\n"
-                "  mico_model_prepare(raw, input);\n"
-                "  for (i = 0; i < MICO_MODEL_INPUT_BYTES; ++i) printf(\"%d \", input[i]);\n"
-                "  return 0;\n}\n");
-  const CommandResult built = RunCommand(
-      fmt::format("gcc -std=c99 -I{0} {0}/selftest/main.c {0}/mico_model_prepare.c -o "
-                  "{0}/program.elf", project.Path("")));
+                "static const uint8_t raw[] = {" +
+                    raw +
+                    "};\n"
+                    "int main(void) {\n  uint8_t input[MICO_MODEL_INPUT_BYTES];\n  int i;\n"
+                    "  mico_model_prepare(raw, input);\n"
+                    "  for (i = 0; i < MICO_MODEL_INPUT_BYTES; ++i) printf(\"%d \", input[i]);\n"
+                    "  return 0;\n}\n");
+  const CommandResult built =
+      RunCommand(fmt::format("gcc -std=c99 -I{0} {0}/selftest/main.c {0}/mico_model_prepare.c -o "
+                             "{0}/program.elf",
+                             project.Path("")));
   ASSERT_EQ(built.exit_code, 0) << built.output;
   std::string expected;
   const IntegerTensor integers = QuantizeInput(quantized.model, prepared);
@@ -341,18 +345,20 @@ TEST(ArtifactFilesTest, PrepareEqualsTheDatasetAndTheQuantizer) {
 TEST(ArtifactFilesTest, MisalignedAndNullBuffersAreRefused) {
   const TargetFile host = CatalogueTarget("host-c99");
   GeneratedProject project(Generate(Make(kPlain), host.target));
-  project.Write("selftest/main.c",
-                "#include <stdio.h>\n#include \"mico_model.h\"\n"
-                "static uint32_t arena[MICO_MODEL_ARENA_BYTES / 4 + 2];\n"
-                "static uint8_t in[MICO_MODEL_INPUT_BYTES];\n"
-                "static int16_t out[MICO_MODEL_CLASSES];\n"
-                "int main(void) {\n"
-                "  printf(\"%d%d%d%d%d\", mico_model_run(in, out, arena), mico_model_run(in, out, 0),\n"
-                "         mico_model_run(in, out, (uint8_t *)arena + 1), mico_model_run(0, out, arena),\n"
-                "         mico_model_run(in, 0, arena));\n  return 0;\n}\n");
-  const CommandResult built = RunCommand(
-      fmt::format("gcc -std=c99 -I{0} {0}/selftest/main.c {0}/*.c {0}/kernels/*.c -o "
-                  "{0}/program.elf", project.Path("")));
+  project.Write(
+      "selftest/main.c",
+      "#include <stdio.h>\n#include \"mico_model.h\"\n"
+      "static uint32_t arena[MICO_MODEL_ARENA_BYTES / 4 + 2];\n"
+      "static uint8_t in[MICO_MODEL_INPUT_BYTES];\n"
+      "static int16_t out[MICO_MODEL_CLASSES];\n"
+      "int main(void) {\n"
+      "  printf(\"%d%d%d%d%d\", mico_model_run(in, out, arena), mico_model_run(in, out, 0),\n"
+      "         mico_model_run(in, out, (uint8_t *)arena + 1), mico_model_run(0, out, arena),\n"
+      "         mico_model_run(in, 0, arena));\n  return 0;\n}\n");
+  const CommandResult built =
+      RunCommand(fmt::format("gcc -std=c99 -I{0} {0}/selftest/main.c {0}/*.c {0}/kernels/*.c -o "
+                             "{0}/program.elf",
+                             project.Path("")));
   ASSERT_EQ(built.exit_code, 0) << built.output;
   EXPECT_EQ(project.RunOn(host).output, "02211");
 }
@@ -391,8 +397,8 @@ TEST(RandomNetworksTest, GenerateTheOraclesLogits) {
     const Quantized quantized = {{"random", text, scheme.ToString(), non_negative},
                                  testing::MustQuantize(package, non_negative, scheme)};
     GeneratedProject project(Generate(quantized, host.target));
-    ASSERT_NO_FATAL_FAILURE(project.BuildOnHost(
-        "clang", "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"))
+    ASSERT_NO_FATAL_FAILURE(
+        project.BuildOnHost("clang", "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"))
         << text;
     const CommandResult result = project.RunOn(host);
     ExpectPassed(result);

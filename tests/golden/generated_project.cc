@@ -1,11 +1,11 @@
 #include "tests/golden/generated_project.h"
 
+#include <sys/wait.h>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <sys/wait.h>
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
@@ -125,8 +125,8 @@ std::vector<std::string> ProtocolLines(const std::string& output) {
     if (!line.starts_with(kPrefix)) continue;
     const size_t hash = line.rfind(" #");
     const std::string payload = line.substr(kPrefix.size(), hash - kPrefix.size());
-    const uLong crc = crc32(0, reinterpret_cast<const Bytef*>(payload.data()),
-                            static_cast<uInt>(payload.size()));
+    const uLong crc =
+        crc32(0, reinterpret_cast<const Bytef*>(payload.data()), static_cast<uInt>(payload.size()));
     EXPECT_EQ(line.substr(hash + 2), fmt::format("{:08x}", crc)) << line;
     payloads.push_back(payload);
   }

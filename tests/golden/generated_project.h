@@ -30,8 +30,8 @@ class GeneratedProject {
   std::string Path(const std::string& file) const { return folder_.path().string() + "/" + file; }
   void Write(const std::string& file, std::string_view content);
 
-  // Every .c file below the project but those of other boards, with the target's compiler, flags and
-  // bsp, warnings being errors. Fails the test with the compiler's words.
+  // Every .c file below the project but those of other boards, with the target's compiler, flags
+  // and bsp, warnings being errors. Fails the test with the compiler's words.
   void BuildFor(const TargetFile& target, const std::string& extra_flags = "");
   // The same with another compiler, for this machine.
   void BuildOnHost(const std::string& compiler, const std::string& flags);

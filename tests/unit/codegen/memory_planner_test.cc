@@ -36,8 +36,7 @@ TEST(MemoryPlannerTest, BuffersThatLiveTogetherDoNotOverlap) {
       EXPECT_LE(layout.offsets[i] + needs[i].bytes, layout.total_bytes);
       for (size_t j = 0; j < i; ++j) {
         if (!needs[i].LivesWith(needs[j])) continue;
-        EXPECT_FALSE(
-            Overlap(layout.offsets[i], needs[i].bytes, layout.offsets[j], needs[j].bytes));
+        EXPECT_FALSE(Overlap(layout.offsets[i], needs[i].bytes, layout.offsets[j], needs[j].bytes));
       }
     }
   }

@@ -45,8 +45,7 @@ TEST(PackC99Test, EqualsTheConformanceSuitesPacker) {
       }
       for (const int input : weight == 1 ? std::vector<int>{1} : std::vector<int>{8, 4, 2}) {
         const std::vector<uint32_t> packed = PackC99(weights, channels, reduction, weight, input);
-        EXPECT_EQ(packed,
-                  conformance::PackForC99(weights, channels, reduction, weight, input))
+        EXPECT_EQ(packed, conformance::PackForC99(weights, channels, reduction, weight, input))
             << channels << " x " << reduction << " w" << weight << " x" << input;
         EXPECT_EQ(static_cast<int64_t>(packed.size()),
                   CountC99Words(channels, reduction, weight, input));

@@ -16,8 +16,8 @@ using ::testing::HasSubstr;
 Target AnyTarget() { return Target{.name = "any", .isa = "c99"}; }
 
 QuantizedGraph Lower(std::string_view network, std::string_view scheme, bool non_negative = true) {
-  const absl::StatusOr<QuantizedGraph> lowered = LowerGraph(
-      testing::ParseNetwork(network), non_negative, testing::ParseScheme(scheme));
+  const absl::StatusOr<QuantizedGraph> lowered =
+      LowerGraph(testing::ParseNetwork(network), non_negative, testing::ParseScheme(scheme));
   EXPECT_TRUE(lowered.ok()) << lowered.status();
   return *lowered;
 }
@@ -137,8 +137,7 @@ TEST(KernelLibraryTest, ThePackedFamilyIsPreferred) {
   EXPECT_EQ(KernelOf("y = Conv(x) k=3x3 out=5", "w2a2", false), "mico_conv2d_s2_s2_16_c99");
   EXPECT_EQ(KernelOf("y = Conv(x) k=3x3 out=5", "w1a1"), "mico_conv2d_u1_s1_16_c99");
   EXPECT_EQ(KernelOf("y = Conv(x) k=6x6 out=5", "w8a8"), "mico_fully_connected_u8_s8_16_c99");
-  EXPECT_EQ(KernelOf("y = Conv(x) k=3x3 g=4 out=4", "w1a8"),
-            "mico_depthwise_conv2d_u8_s1_16_c99");
+  EXPECT_EQ(KernelOf("y = Conv(x) k=3x3 g=4 out=4", "w1a8"), "mico_depthwise_conv2d_u8_s1_16_c99");
 }
 
 TEST(KernelLibraryTest, TheReferenceServesTheRest) {
