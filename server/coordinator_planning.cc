@@ -294,6 +294,7 @@ Coordinator::PlanResult Coordinator::Prepare(const Plan& plan) {
   PlanResult result;
   auto space = std::make_shared<SearchSpace>(
       MakeSpace(*plan.problem, ProfiledCost(plan.problem, *plan.table)));
+  space->seed = plan.spec.seed;
   const absl::StatusOr<Cost> widest = space->cost(WidestScheme(*space));
   if (!widest.ok()) {
     result.status = widest.status();
