@@ -7,14 +7,12 @@
 #include "codegen/embedded_files.h"
 #include "codegen/generate_c.h"
 #include "codegen/pack_c99.h"
+#include "codegen/round_up.h"
 #include "fmt/format.h"
+#include "quant/pack.h"
 
 namespace mico {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 // A step with its tensors at hand.
 struct StepView {
@@ -243,6 +241,20 @@ ConvView ViewConv(const QuantizedGraph& graph, const Step& step) {
           .input_signed = input.type.is_signed,
           .out_channels = conv.out_channels,
           .reduction = input.shape.channels / conv.groups * conv.kernel_height * conv.kernel_width};
+}
+
+std::vector<uint32_t> PackFor(WeightPacking packing, const ConvView& conv,
+                              std::span<const int8_t> weights) {
+  if (packing == WeightPacking::kC99) {
+    return PackC99(weights, conv.out_channels, conv.reduction, conv.weight_container,
+                   conv.input_container);
+  }
+  const std::vector<uint8_t> bytes = PackWeights(weights, conv.reduction, conv.weight_container);
+  std::vector<uint32_t> words((bytes.size() + 3) / 4, 0);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    words[i / 4] |= static_cast<uint32_t>(bytes[i]) << (8 * (i % 4));
+  }
+  return words;
 }
 
 absl::StatusOr<StepKernel> SelectKernel(const QuantizedGraph& graph, const Step& step,

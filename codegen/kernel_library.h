@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,10 @@ struct ConvView {
   int64_t reduction = 1;  // weights of one output channel
 };
 ConvView ViewConv(const QuantizedGraph& graph, const Step& step);
+
+// Weights [out_channels][reduction] as a kernel reads them: little-endian words.
+std::vector<uint32_t> PackFor(WeightPacking packing, const ConvView& conv,
+                              std::span<const int8_t> weights);
 
 // The first template, in the library's order of preference, that is legal for the step on the
 // target. Unimplemented names the step, its widths and what there is.

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "codegen/round_up.h"
+
 namespace mico {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 // Where `bytes` fit between `taken`, which is sorted by offset: the tightest gap, or the end.
 struct Range {

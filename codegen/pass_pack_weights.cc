@@ -1,29 +1,9 @@
 #include "absl/status/status.h"
-#include "codegen/pack_c99.h"
 #include "codegen/program.h"
 #include "fmt/format.h"
-#include "quant/pack.h"
 
 namespace mico {
 namespace {
-
-// Bytes as little-endian words; the last one is filled with zeros.
-std::vector<uint32_t> ToWords(const std::vector<uint8_t>& bytes) {
-  std::vector<uint32_t> words((bytes.size() + 3) / 4, 0);
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    words[i / 4] |= static_cast<uint32_t>(bytes[i]) << (8 * (i % 4));
-  }
-  return words;
-}
-
-std::vector<uint32_t> Packed(const StepNumbers& numbers, const ConvView& conv, const Step& step,
-                             WeightPacking packing) {
-  if (packing == WeightPacking::kC99) {
-    return PackC99(numbers.weights, conv.out_channels, conv.reduction, conv.weight_container,
-                   conv.input_container);
-  }
-  return ToWords(mico::PackWeights(numbers.weights, conv.reduction, step.weight_bits));
-}
 
 // The kernel adds 2^(container - 1) to every element of a signed input; the bias takes it back.
 std::vector<int32_t> CorrectedBias(const StepNumbers& numbers, const ConvView& conv) {
@@ -49,7 +29,7 @@ absl::Status PackWeights(Program& program) {
     packed.bias = program.numbers(i).bias;
     if (step.kind != StepKind::kConv) continue;
     const ConvView conv = ViewConv(*program.graph, step);
-    packed.weights = Packed(program.numbers(i), conv, step, packed.kernel.packing);
+    packed.weights = PackFor(packed.kernel.packing, conv, program.numbers(i).weights);
     if (packed.kernel.offsets_signed_input) packed.bias = CorrectedBias(program.numbers(i), conv);
     const auto bytes = static_cast<int64_t>(4 * packed.weights.size());
     if (bytes != packed.kernel.weight_bytes) {
