@@ -1,0 +1,188 @@
+#include "tests/integration/fake_worker.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "codegen/program_plan.h"
+#include "codegen/signature.h"
+#include "fmt/format.h"
+#include "grpcpp/grpcpp.h"
+#include "proto/convert.h"
+#include "target/latency_model.h"
+
+namespace mico {
+namespace {
+
+constexpr size_t kChunk = 1 << 16;
+
+// More elements and wider ones cost more; the numbers themselves mean nothing.
+int64_t FakeCount(const QuantizedGraph& graph) {
+  const Step& step = graph.steps[0];
+  int64_t bits = step.weight_bits + 2;
+  for (const int input : step.inputs) bits += graph.tensors[input].type.bits;
+  return 10 * bits * graph.tensors[step.output].shape.elements();
+}
+
+}  // namespace
+
+Target FakeTarget() {
+  Target target;
+  target.name = "fake";
+  target.isa = "c99";
+  target.clock_hz = 1'000'000;
+  target.flash_bytes = 1 << 20;
+  target.ram_bytes = 1 << 20;
+  target.profile_key = "fake-board-1";
+  target.has_board = true;
+  return target;
+}
+
+Accuracy FakeAccuracy(const BitScheme& scheme, int64_t samples) {
+  int64_t penalty = 0;
+  for (size_t layer = 0; layer < scheme.size(); ++layer) {
+    penalty += (8 - scheme[layer].weight_bits) * static_cast<int64_t>(layer + 1) +
+               (8 - scheme[layer].input_bits) * 2;
+  }
+  return {std::max<int64_t>(samples - 2 - penalty * samples / 150, 1), samples};
+}
+
+std::string FakeModel(const BitScheme& scheme) { return "quantized " + scheme.ToString(); }
+
+absl::StatusOr<Digest> UploadBlob(v1::BlobService::Stub& blobs, const std::string& bytes) {
+  grpc::ClientContext context;
+  v1::UploadResponse response;
+  const std::unique_ptr<grpc::ClientWriter<v1::UploadRequest>> writer =
+      blobs.Upload(&context, &response);
+  const Digest digest = Digest::Of(bytes);
+  v1::UploadRequest part;
+  part.set_digest(digest.hex());
+  writer->Write(part);
+  for (size_t offset = 0; offset < bytes.size(); offset += kChunk) {
+    part.set_chunk(bytes.substr(offset, kChunk));
+    writer->Write(part);
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return FromGrpc(status);
+  return digest;
+}
+
+FakeWorker::FakeWorker(const std::string& address, std::string id)
+    : id_(std::move(id)) {
+  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  workers_ = v1::WorkerService::NewStub(channel);
+  blobs_ = v1::BlobService::NewStub(channel);
+}
+
+WorkerReport FakeWorker::Report() const {
+  WorkerReport report;
+  report.worker_id = id_;
+  report.worker_name = "fake " + id_;
+  report.version = "test";
+  report.targets = {target};
+  report.evaluates = true;
+  return report;
+}
+
+WorkerReport FakeWorker::ReportFinished(const std::string& lease, const TaskResult& result) const {
+  WorkerReport report = Report();
+  report.state = Finished{lease, result};
+  return report;
+}
+
+absl::StatusOr<WorkerOrder> FakeWorker::Say(const WorkerReport& report) {
+  grpc::ClientContext context;
+  v1::SynchronizeResponse response;
+  const grpc::Status status = workers_->Synchronize(&context, ToProto(report), &response);
+  if (!status.ok()) return FromGrpc(status);
+  return FromProto(response);
+}
+
+bool FakeWorker::Step() {
+  WorkerReport report = Report();
+  if (held) report = ReportFinished(held->lease_id, Work(held->task));
+  const absl::StatusOr<WorkerOrder> order = Say(report);
+  EXPECT_TRUE(order.ok()) << order.status();
+  if (!order.ok()) return false;
+  held = order->order;
+  if (held) ++orders;
+  return held.has_value();
+}
+
+void FakeWorker::StepUntil(const std::function<bool()>& done, int most) {
+  for (int step = 0; step < most; ++step) {
+    if (done()) return;
+    if (!Step()) std::this_thread::yield();
+  }
+  ADD_FAILURE() << "not done after " << most << " steps";
+}
+
+TaskResult FakeWorker::Work(const Task& task) {
+  const absl::Status failure = fails(task);
+  if (!failure.ok()) return {failure, {}};
+  if (const auto* calibrate = std::get_if<CalibrateTask>(&task)) return Calibrate(*calibrate);
+  if (const auto* profile = std::get_if<ProfileTask>(&task)) return Profile(*profile);
+  if (const auto* evaluate = std::get_if<EvaluateTask>(&task)) return Evaluate(*evaluate);
+  return MakeArtifact(std::get<ArtifactTask>(task));
+}
+
+Digest FakeWorker::Upload(const std::string& bytes) {
+  const absl::StatusOr<Digest> digest = UploadBlob(*blobs_, bytes);
+  EXPECT_TRUE(digest.ok()) << digest.status();
+  return digest.value_or(Digest());
+}
+
+TaskResult FakeWorker::Calibrate(const CalibrateTask& task) {
+  CalibrateResult result;
+  result.calibration = Upload(fmt::format("calibration {} {}", task.train_samples, task.seed));
+  result.input_non_negative = true;
+  result.float_val = {val_samples - 1, val_samples};
+  result.float_test = {test_samples - 1, test_samples};
+  return {absl::OkStatus(), result};
+}
+
+TaskResult FakeWorker::Profile(const ProfileTask& task) {
+  LatencyTable table;
+  table.profile_key = task.profile_key;
+  table.base_flash_bytes = 500;
+  table.step_code_bytes = 20;
+  table.run_overhead = 7;
+  for (const std::string& signature : task.signatures) {
+    const absl::StatusOr<QuantizedGraph> graph = ParseSignature(signature);
+    EXPECT_TRUE(graph.ok()) << graph.status();
+    const absl::StatusOr<ProgramPlan> plan = PlanProgram(*graph, target);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    table.steps[signature] = {FakeCount(*graph), 0};
+    for (const std::string& kernel : plan->Work(*graph).kernels) {
+      table.kernel_code_bytes[kernel] = 100;
+    }
+  }
+  return {absl::OkStatus(), ProfileResult{Upload(Serialize(table))}};
+}
+
+TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
+  const int64_t all = task.split == Split::kTest ? test_samples : val_samples;
+  EvaluateResult result;
+  for (const BitScheme& scheme : task.schemes) {
+    SchemeResult one;
+    one.accuracy = FakeAccuracy(scheme, task.samples == 0 ? all : task.samples);
+    one.kl = 1.0 - one.accuracy.share();
+    one.quantized = Digest::Of(FakeModel(scheme));
+    if (task.upload_models) Upload(FakeModel(scheme));
+    result.schemes.push_back(one);
+  }
+  return {absl::OkStatus(), result};
+}
+
+TaskResult FakeWorker::MakeArtifact(const ArtifactTask& task) {
+  ArtifactResult result;
+  result.artifact = Upload("artifact of " + task.quantized.hex());
+  result.self_test_host = true;
+  result.self_test_board = true;
+  result.measured_count = task.predicted.latency_cycles;
+  return {absl::OkStatus(), result};
+}
+
+}  // namespace mico
