@@ -4,24 +4,9 @@
 
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
-#include "tests/support/npz_builder.h"
-#include "tests/unit/model/onnx_file.h"
 
 namespace mico {
 namespace {
-
-void AddSplit(NpzBuilder& builder, const std::string& split, int64_t count) {
-  std::vector<uint8_t> pixels;
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t pixel = 0; pixel < 16; ++pixel) {
-      pixels.push_back(static_cast<uint8_t>((i * 31 + pixel * 7) % 256));
-    }
-    labels.push_back(i % 3);
-  }
-  builder.Add<uint8_t>("x_" + split, "|u1", {count, 1, 4, 4}, pixels);
-  builder.Add<int64_t>("y_" + split, "<i8", {count}, labels);
-}
 
 std::string TrialAsText(const v1::Trial& trial) {
   return fmt::format("{} {}/{} {} {} {}", trial.scheme_text(), trial.val().correct(),
@@ -30,33 +15,6 @@ std::string TrialAsText(const v1::Trial& trial) {
 }
 
 }  // namespace
-
-std::string SmallNetwork() {
-  return OnnxFile()
-      .Input("image", {1, 1, 4, 4})
-      .Ramp("w1", {4, 1, 3, 3})
-      .Node("Conv", {"image", "w1"}, "first")
-      .Ints("pads", {1, 1, 1, 1})
-      .Node("Relu", {"first"}, "first_relu")
-      .Ramp("w2", {4, 4, 3, 3})
-      .Node("Conv", {"first_relu", "w2"}, "second")
-      .Ints("pads", {1, 1, 1, 1})
-      .Node("Relu", {"second"}, "second_relu")
-      .Node("Flatten", {"second_relu"}, "flat")
-      .Ramp("w3", {3, 64})
-      .Ramp("b3", {3})
-      .Node("Gemm", {"flat", "w3", "b3"}, "classes")
-      .Int("transB", 1)
-      .Bytes();
-}
-
-std::string SmallData() {
-  NpzBuilder builder;
-  AddSplit(builder, "train", 8);
-  AddSplit(builder, "val", 40);
-  AddSplit(builder, "test", 30);
-  return builder.Build();
-}
 
 void ServiceTest::StartServer() {
   options_.data_dir = folder_.path() / "data";

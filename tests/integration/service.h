@@ -12,12 +12,9 @@
 #include "proto/exploration.grpc.pb.h"
 #include "server/server.h"
 #include "tests/integration/fake_worker.h"
+#include "tests/integration/small_network.h"
 
 namespace mico {
-
-// A small network (three layers with weights, 243 schemes on the fake target) and data for it.
-std::string SmallNetwork();
-std::string SmallData();
 
 // A whole server on a folder of its own, and what a client does with it.
 class ServiceTest : public testing::Test {

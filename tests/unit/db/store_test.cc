@@ -1,0 +1,208 @@
+#include "db/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "SQLiteCpp/SQLiteCpp.h"
+#include "absl/synchronization/notification.h"
+#include "base/file.h"
+#include "db/migrations.h"
+
+namespace mico {
+namespace {
+
+using testing::ElementsAre;
+using testing::SizeIs;
+
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override { Open(); }
+  void Open(const StoreOptions& options = {}) {
+    store_.reset();
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(File(), options);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  std::filesystem::path File() const { return folder_.path() / "mico.sqlite"; }
+
+  Store::Change AddBlob(const std::string& content) {
+    return [content](StoreTransaction& transaction) {
+      transaction.AddBlob(Digest::Of(content), static_cast<int64_t>(content.size()), TimePoint{});
+      return absl::OkStatus();
+    };
+  }
+  bool HasBlob(const std::string& content) {
+    return store_->Read([&](StoreView& view) { return view.HasBlob(Digest::Of(content)); }).value();
+  }
+  // A job with all that it refers to.
+  Store::Change AddJob(const std::string& id, int64_t created_ms = 0) {
+    return [id, created_ms](StoreTransaction& transaction) {
+      const Digest digest = Digest::Of("x");
+      transaction.AddBlob(digest, 1, TimePoint{});
+      ModelRecord model;
+      model.digest = model.package = digest;
+      transaction.AddModel(model);
+      DatasetRecord dataset;
+      dataset.digest = digest;
+      transaction.AddDataset(dataset);
+      JobRecord job;
+      job.id = id;
+      job.model = job.dataset = job.package = digest;
+      job.warnings = {"first", "second"};
+      job.limits.max_latency_cycles = 5;
+      job.created = TimePoint(std::chrono::milliseconds(created_ms));
+      transaction.AddJob(job);
+      return absl::OkStatus();
+    };
+  }
+
+  TemporaryFolder folder_ = TemporaryFolder::Create().value();
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(StoreTest, WhatWasWrittenIsThereAfterReopening) {
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  Open();
+  const std::optional<JobRecord> job =
+      store_->Read([](StoreView& view) { return view.FindJob("job-1"); }).value();
+  ASSERT_TRUE(job);
+  EXPECT_THAT(job->warnings, ElementsAre("first", "second"));
+  EXPECT_EQ(job->limits.max_latency_cycles, 5);
+  EXPECT_FALSE(job->limits.max_ram_bytes);
+  EXPECT_EQ(job->state, JobState::kPreparing);
+}
+
+TEST_F(StoreTest, TrialsKeepEverything) {
+  TrialRecord record;
+  record.trial.number = 1;
+  record.trial.scheme = BitScheme::Parse("w8a8,w4a2").value();
+  record.trial.samples = 32;
+  record.trial.cost = {10, 20, 30};
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  ASSERT_TRUE(store_->Write([&](StoreTransaction& transaction) {
+    transaction.AddTrial("job-1", record, TimePoint{});
+    record.trial.state = TrialState::kFinished;
+    record.trial.correct = 3;
+    record.trial.total = 4;
+    record.trial.kl = 0.25;
+    record.trial.quantized_digest = Digest::Of("q").hex();
+    record.test = {5, 6};
+    transaction.UpdateTrial("job-1", record, TimePoint{});
+    return absl::OkStatus();
+  }).ok());
+  const std::vector<TrialRecord> trials =
+      store_->Read([](StoreView& view) { return view.ListTrials("job-1", 0, 10); }).value();
+  ASSERT_THAT(trials, SizeIs(1));
+  const Trial& trial = trials[0].trial;
+  EXPECT_EQ(trial.scheme, record.trial.scheme);
+  EXPECT_EQ(trial.state, TrialState::kFinished);
+  EXPECT_EQ(trial.cost, record.trial.cost);
+  EXPECT_EQ(trial.samples, 32);
+  EXPECT_EQ(trial.kl, 0.25);
+  EXPECT_EQ(trial.quantized_digest, record.trial.quantized_digest);
+  EXPECT_EQ(trials[0].test, (Accuracy{5, 6}));
+}
+
+TEST_F(StoreTest, AReaderSeesWhatWasAcknowledged) {
+  for (int i = 0; i < 50; ++i) {
+    const std::string content = std::to_string(i);
+    ASSERT_TRUE(store_->Write(AddBlob(content)).ok());
+    EXPECT_TRUE(HasBlob(content));
+  }
+}
+
+TEST_F(StoreTest, AFailedChangeTakesOnlyItselfBack) {
+  std::future<absl::Status> before = store_->Enqueue(AddBlob("before"));
+  const absl::Status failed = store_->Write([&](StoreTransaction& transaction) {
+    transaction.AddBlob(Digest::Of("half"), 1, TimePoint{});
+    return absl::FailedPreconditionError("on second thoughts");
+  });
+  std::future<absl::Status> after = store_->Enqueue(AddBlob("after"));
+  EXPECT_TRUE(before.get().ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(failed));
+  EXPECT_TRUE(after.get().ok());
+  EXPECT_TRUE(HasBlob("before"));
+  EXPECT_FALSE(HasBlob("half"));
+  EXPECT_TRUE(HasBlob("after"));
+}
+
+TEST_F(StoreTest, LinksBehindAFailedOneAreRefusedUntilTheOwnerKnows) {
+  // The writer is held up, so that all three are queued before the first fails.
+  absl::Notification go;
+  std::future<absl::Status> first = store_->Enqueue([&](StoreTransaction&) {
+    go.WaitForNotification();
+    return absl::InternalError("broken");
+  });
+  std::future<absl::Status> second = store_->Enqueue(AddBlob("second"));
+  const uint64_t failures_before = store_->failures();
+  go.Notify();
+  EXPECT_TRUE(absl::IsInternal(first.get()));
+  EXPECT_TRUE(absl::IsUnavailable(second.get()));
+  EXPECT_FALSE(HasBlob("second"));
+  EXPECT_NE(store_->failures(), failures_before);
+  EXPECT_TRUE(store_->Enqueue(AddBlob("third")).get().ok());
+}
+
+TEST_F(StoreTest, ForeignKeysHold) {
+  const absl::Status status = store_->Write([](StoreTransaction& transaction) {
+    transaction.AddRequest("request", "no such job", TimePoint{});
+    return absl::OkStatus();
+  });
+  EXPECT_FALSE(status.ok());
+}
+
+TEST_F(StoreTest, ManyWritersAtOnceAreAllAcknowledged) {
+  constexpr int kThreads = 8, kChanges = 50;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < kChanges; ++i) {
+        const std::string content = std::to_string(thread) + "/" + std::to_string(i);
+        EXPECT_TRUE(store_->Write(AddBlob(content)).ok());
+        EXPECT_TRUE(HasBlob(content));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(StoreTest, JobsArePagedNewestFirst) {
+  for (const auto& [id, created] : {std::pair("a", 1), {"b", 2}, {"c", 2}, {"d", 3}}) {
+    ASSERT_TRUE(store_->Write(AddJob(id, created)).ok());
+  }
+  const auto list = [&](int64_t before, const std::string& before_id) {
+    const std::vector<JobRecord> jobs =
+        store_->Read([&](StoreView& view) {
+          return view.ListJobs(TimePoint(std::chrono::milliseconds(before)), before_id, 2);
+        }).value();
+    std::vector<std::string> ids;
+    for (const JobRecord& job : jobs) ids.push_back(job.id);
+    return ids;
+  };
+  EXPECT_THAT(list(INT64_MAX, ""), ElementsAre("d", "c"));
+  EXPECT_THAT(list(2, "c"), ElementsAre("b", "a"));
+}
+
+TEST_F(StoreTest, MigrationsAreAppliedOnceAndNumbered) {
+  SQLite::Database database(File().string(), SQLite::OPEN_READONLY);
+  EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(),
+            static_cast<int>(Migrations().size()));
+  EXPECT_EQ(database.execAndGet("PRAGMA journal_mode").getString(), "wal");
+}
+
+TEST_F(StoreTest, AFileOfANewerVersionIsRefused) {
+  store_.reset();
+  SQLite::Database(File().string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 1000");
+  EXPECT_TRUE(absl::IsFailedPrecondition(Store::Open(File()).status()));
+}
+
+TEST_F(StoreTest, AFileThatIsNoDatabaseIsDataLoss) {
+  const std::filesystem::path other = folder_.path() / "other.sqlite";
+  ASSERT_TRUE(WriteFileDurably(other, std::string(5000, 'x')).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Store::Open(other).status()));
+}
+
+}  // namespace
+}  // namespace mico

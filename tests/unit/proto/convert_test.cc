@@ -1,0 +1,143 @@
+#include "proto/convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace mico {
+namespace {
+
+using testing::HasSubstr;
+
+std::string Hex(const std::string& text) { return Digest::Of(text).hex(); }
+std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
+
+v1::JobSpec GoodSpec() {
+  v1::JobSpec spec;
+  spec.set_model_digest(Hex("m"));
+  spec.set_dataset_digest(Hex("d"));
+  spec.set_target("rv32imc");
+  return spec;
+}
+
+TEST(Convert, SchemesSurviveTheWire) {
+  const BitScheme scheme = BitScheme::Parse("w8a8,w1a2,w3a7").value();
+  EXPECT_EQ(FromProto(ToProto(scheme)).value(), scheme);
+}
+
+TEST(Convert, WidthsOutsideOneToEightAreRefused) {
+  for (uint32_t bits : {0u, 9u, 4'000'000'000u}) {
+    v1::BitScheme message;
+    message.add_layers()->set_weight_bits(bits);
+    message.mutable_layers(0)->set_input_bits(8);
+    EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("needed: 1-8"));
+  }
+}
+
+TEST(Convert, AccuracyNeedsNoMoreCorrectThanTotal) {
+  v1::Accuracy message;
+  message.set_correct(3);
+  message.set_total(2);
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("3 of 2"));
+  message.set_correct(-1);
+  EXPECT_FALSE(FromProto(message).ok());
+}
+
+TEST(Convert, TargetsSurviveTheWire) {
+  Target target;
+  target.name = "t";
+  target.isa = "c99";
+  target.counts = CounterKind::kInstructions;
+  target.weight_bits = {8, 2};
+  target.has_board = true;
+  EXPECT_EQ(FromProto(ToProto(target)).value(), target);
+}
+
+TEST(Convert, TasksOfEveryKindSurviveTheWire) {
+  const Digest m = Digest::Of("m"), d = Digest::Of("d"), c = Digest::Of("c");
+  const BitScheme scheme = BitScheme::Parse("w8a8,w4a4").value();
+  const std::vector<Task> tasks{
+      CalibrateTask{m, d, 256, 7}, ProfileTask{"t", "key", {"conv one", "conv two"}},
+      EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true},
+      ArtifactTask{m, m, d, "t", scheme, {1, 2}, {3, 4}, {5, 6, 7}}};
+  for (const Task& task : tasks) {
+    SCOPED_TRACE(std::string(KindOf(task)));
+    const absl::StatusOr<TaskOrder> order = FromProto(ToProto(TaskOrder{"l", "9", 2, task}));
+    ASSERT_TRUE(order.ok()) << order.status();
+    EXPECT_EQ(order->task, task);
+    EXPECT_EQ(order->lease_id, "l");
+    EXPECT_EQ(order->attempt, 2);
+  }
+}
+
+TEST(Convert, ReportsSurviveTheWire) {
+  WorkerReport report;
+  report.worker_id = "w";
+  report.state = Running{"lease", 0.5};
+  report.leaving = true;
+  const absl::StatusOr<WorkerReport> back = FromProto(ToProto(report));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(std::get<Running>(back->state).progress, 0.5);
+  EXPECT_TRUE(back->leaving);
+}
+
+TEST(Convert, ErrorsOfTasksKeepCodeAndText) {
+  const TaskResult result{absl::ResourceExhaustedError("too large"), {}};
+  const absl::StatusOr<TaskResult> back = FromProto(ToProto(result));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->status, result.status);
+}
+
+TEST(Convert, AReportWithoutStateOrNameIsRefused) {
+  v1::SynchronizeRequest message;
+  message.mutable_idle();
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("worker_id: empty"));
+  message.clear_idle();
+  message.set_worker_id("w");
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("one of idle, running, finished"));
+}
+
+TEST(Convert, ResultsThatAreNotNumbersAreRefused) {
+  v1::TaskResult message;
+  message.mutable_evaluate()->add_schemes()->set_kl(std::nan(""));
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("schemes.kl"));
+}
+
+TEST(Convert, SpecsGetTheirDefaults) {
+  const absl::StatusOr<JobSpec> spec = FromProto(GoodSpec());
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->strategy, "sensitivity");
+  EXPECT_EQ(spec->trials, 64);
+  EXPECT_EQ(spec->calibration_samples, 256);
+  EXPECT_EQ(FromProto(ToProto(*spec)).value(), *spec);
+}
+
+TEST(Convert, LimitsMustBePositiveNumbersOfTheRightKind) {
+  v1::JobSpec spec = GoodSpec();
+  spec.mutable_limits()->mutable_max_ram()->set_absolute(-1);
+  EXPECT_THAT(MessageOf(FromProto(spec).status()), HasSubstr("limits.max_ram: -1"));
+  spec.mutable_limits()->mutable_max_ram()->set_absolute_seconds(1);
+  EXPECT_THAT(MessageOf(FromProto(spec).status()), HasSubstr("limits.max_ram: a time"));
+  spec.mutable_limits()->mutable_max_ram()->set_relative(0.5);
+  spec.mutable_limits()->mutable_min_accuracy()->set_absolute(90);
+  EXPECT_THAT(MessageOf(FromProto(spec).status()), HasSubstr("limits.min_accuracy: 90"));
+}
+
+TEST(Convert, DigestsMustBeWhole) {
+  v1::JobSpec spec = GoodSpec();
+  spec.set_model_digest("abc");
+  EXPECT_THAT(MessageOf(FromProto(spec).status()), HasSubstr("spec.model_digest: 'abc'"));
+}
+
+TEST(Convert, EqualMessagesGiveEqualBytes) {
+  EXPECT_EQ(SerializeDeterministically(GoodSpec()), SerializeDeterministically(GoodSpec()));
+}
+
+TEST(Convert, StatusCodesAreTheSameOnBothSides) {
+  const absl::Status status = absl::FailedPreconditionError("not yet");
+  EXPECT_EQ(FromGrpc(ToGrpc(status)), status);
+}
+
+}  // namespace
+}  // namespace mico

@@ -1,0 +1,99 @@
+#include "server/limits.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/server.h"
+
+namespace mico {
+namespace {
+
+using testing::HasSubstr;
+using Kind = RequestedLimit::Kind;
+
+// Two layers; every bit costs something.
+SearchSpace BitCountingSpace() {
+  SearchSpace space;
+  space.weight_bits = {{8, 4, 1}, {8, 4, 1}};
+  space.input_bits = {{8}, {8, 4}};
+  space.cost = [](const BitScheme& scheme) -> absl::StatusOr<Cost> {
+    Cost cost;
+    for (const LayerBits& layer : scheme.layers()) {
+      cost.latency_cycles += 100 * layer.weight_bits + 10 * layer.input_bits;
+      cost.peak_ram_bytes += 1000 * layer.input_bits;
+      cost.flash_bytes += 10'240 * layer.weight_bits;
+    }
+    return cost;
+  };
+  return space;
+}
+
+TEST(ResolveLimits, RelativeOnesNeedTheirReference) {
+  RequestedLimits requested;
+  requested.max_latency = {Kind::kRelative, 0.6};
+  requested.max_ram = {Kind::kAbsolute, 1024.9};
+  const Limits before = ResolveLimits(requested, Target{}, Reference{});
+  EXPECT_FALSE(before.max_latency_cycles);
+  EXPECT_EQ(before.max_ram_bytes, 1024);
+
+  Reference reference;
+  reference.latency_cycles = 1000;
+  EXPECT_EQ(ResolveLimits(requested, Target{}, reference).max_latency_cycles, 600);
+}
+
+TEST(ResolveLimits, SecondsBecomeCountsByTheClock) {
+  RequestedLimits requested;
+  requested.max_latency = {Kind::kSeconds, 0.012};
+  Target target;
+  target.clock_hz = 80'000'000;
+  EXPECT_EQ(ResolveLimits(requested, target, Reference{}).max_latency_cycles, 960'000);
+}
+
+TEST(ResolveLimits, TheTargetsMemoryIsALimit) {
+  RequestedLimits requested;
+  requested.max_flash = {Kind::kAbsolute, 1'000'000};
+  Target target;
+  target.flash_bytes = 65'536;
+  EXPECT_EQ(ResolveLimits(requested, target, Reference{}).max_flash_bytes, 65'536);
+}
+
+TEST(ResolveLimits, AccuracyIsAbsoluteOrAShareOfTheReferences) {
+  RequestedLimits requested;
+  requested.min_accuracy = {Kind::kRelative, 0.9};
+  EXPECT_FALSE(ResolveLimits(requested, Target{}, Reference{}).min_accuracy);
+  Reference reference;
+  reference.accuracy = 0.5;
+  EXPECT_DOUBLE_EQ(*ResolveLimits(requested, Target{}, reference).min_accuracy, 0.45);
+}
+
+TEST(CheckFloors, SaysTheFloorAndTheWidthsThatReachIt) {
+  const SearchSpace space = BitCountingSpace();
+  Limits limits;
+  limits.max_flash_bytes = 10'240;
+  const absl::Status status = CheckFloors(space, limits, Target{});
+  EXPECT_EQ(status.message(),
+            "flash: at least 20.0 KiB with every weight at 1 bit; asked: 10.0 KiB");
+  limits.max_flash_bytes = 20'480;
+  EXPECT_TRUE(CheckFloors(space, limits, Target{}).ok());
+}
+
+TEST(CheckFloors, LatencyIsInTheTargetsUnit) {
+  Limits limits;
+  limits.max_latency_cycles = 1;
+  Target target;
+  target.counts = CounterKind::kInstructions;
+  EXPECT_THAT(std::string(CheckFloors(BitCountingSpace(), limits, target).message()),
+              HasSubstr("latency: at least 320 instructions"));
+}
+
+TEST(CheckLoopback, OtherAddressesAreRefused) {
+  EXPECT_TRUE(CheckLoopback("127.0.0.1:50051").ok());
+  EXPECT_TRUE(CheckLoopback("localhost:0").ok());
+  EXPECT_TRUE(CheckLoopback("[::1]:0").ok());
+  for (const char* other : {"0.0.0.0:50051", "192.168.1.2:1", "[::]:1", "127.evil.com:1", "host"}) {
+    EXPECT_FALSE(CheckLoopback(other).ok()) << other;
+  }
+}
+
+}  // namespace
+}  // namespace mico
