@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <optional>
 
 #include "CLI/CLI.hpp"
@@ -13,8 +12,8 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "model/importer.h"
-#include "nlohmann/json.hpp"
 #include "quant/interpreter.h"
+#include "tests/bench/bench_report.h"
 #include "tests/bench/libtorch_forward.h"
 #include "tests/support/raw_data.h"
 #include "worker/torch/runtime.h"
@@ -34,22 +33,6 @@ struct Options {
   int threads = 0;
 };
 
-enum class Better { kMore, kLess };
-
-struct Figure {
-  std::string name;
-  double value = 0.0;
-  std::optional<double> goal;
-  std::string unit;
-  std::string field;  // what others reach, for people
-  Better better = Better::kMore;
-
-  bool met() const {
-    if (!goal.has_value()) return true;
-    return better == Better::kMore ? value >= *goal : value <= *goal;
-  }
-};
-
 using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) {
@@ -58,7 +41,7 @@ double SecondsSince(Clock::time_point start) {
 
 class Bench {
  public:
-  explicit Bench(Options options) : options_(std::move(options)) {}
+  Bench(Options options, BenchReport& report) : options_(std::move(options)), report_(report) {}
 
   absl::Status Prepare() {
     MICO_ASSIGN_OR_RETURN(const std::string bytes,
@@ -77,12 +60,10 @@ class Bench {
     if (IsWanted("speed")) MICO_RETURN_IF_ERROR(MeasureSpeed());
     if (IsWanted("exactness")) MICO_RETURN_IF_ERROR(MeasureExactness());
     if (IsWanted("accuracy")) MICO_RETURN_IF_ERROR(MeasureAccuracy());
-    if (!figures_.empty()) return absl::OkStatus();
+    if (!report_.figures().empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(
         fmt::format("no figure is called '{}': speed, exactness, accuracy", options_.only));
   }
-
-  const std::vector<Figure>& figures() const { return figures_; }
 
  private:
   bool IsWanted(std::string_view name) const {
@@ -152,14 +133,15 @@ class Bench {
       mine = std::min(mine, seconds);
       libtorch = std::min(libtorch, libtorch_seconds);
     }
-    Report({"speed: ResNet-20, 2,000 images", 1.0 / mine, 1.0, "evaluations/s", "-"});
-    Report({"speed: images", samples / mine, std::nullopt, "images/s", "-"});
-    Report({"speed: libtorch float forward", samples / libtorch, std::nullopt, "images/s", "-"});
-    Report({"speed: integers against libtorch float", libtorch / mine, 1.0, "ratio", "1"});
+    report_.Add({"speed: ResNet-20, 2,000 images", 1.0 / mine, 1.0, "evaluations/s", "-"});
+    report_.Add({"speed: images", samples / mine, std::nullopt, "images/s", "-"});
+    report_.Add(
+        {"speed: libtorch float forward", samples / libtorch, std::nullopt, "images/s", "-"});
+    report_.Add({"speed: integers against libtorch float", libtorch / mine, 1.0, "ratio", "1"});
     MICO_ASSIGN_OR_RETURN(const double single_change, TimeSingleChanges(samples));
-    Report({"speed: single changes, sharing prefixes", 1.0 / single_change, std::nullopt,
-            "evaluations/s", "-"});
-    Report({"speed: sharing against one by one", mine / single_change, 1.3, "ratio", "-"});
+    report_.Add({"speed: single changes, sharing prefixes", 1.0 / single_change, std::nullopt,
+                 "evaluations/s", "-"});
+    report_.Add({"speed: sharing against one by one", mine / single_change, 1.3, "ratio", "-"});
     return absl::OkStatus();
   }
 
@@ -188,13 +170,13 @@ class Bench {
       }
     }
     if (compared == 0) return absl::InternalError("no logit was compared with the oracle");
-    Report({"exactness: logits unequal to the oracle", static_cast<double>(unequal), 0.0,
-            fmt::format("of {}", compared), "-", Better::kLess});
+    report_.Add({"exactness: logits unequal to the oracle", static_cast<double>(unequal), 0.0,
+                 fmt::format("of {}", compared), "-", Goal::kAtMost});
     return absl::OkStatus();
   }
 
   absl::Status MeasureAccuracy() {
-    Report({"accuracy: float", float_percent_, 91.73, "%", "91.73"});
+    report_.Add({"accuracy: float", float_percent_, 91.73, "%", "91.73"});
     const std::vector<BitScheme> schemes{Uniform(8, 8), Uniform(4, 8), Uniform(4, 4)};
     const int64_t samples = options_.quick ? 500 : 0;
     MICO_ASSIGN_OR_RETURN(
@@ -216,21 +198,10 @@ class Bench {
       // A thousand images say nothing about tenths of a point.
       const std::optional<double> goal =
           options_.quick ? std::nullopt : std::optional(rows[i].goal);
-      Report(
+      report_.Add(
           {rows[i].name, PercentOf(val[i].accuracy, test[i].accuracy), goal, "%", rows[i].field});
     }
     return absl::OkStatus();
-  }
-
-  void Report(Figure figure) {
-    const std::string goal =
-        !figure.goal.has_value()
-            ? "-"
-            : fmt::format("{} {:.2f}", figure.better == Better::kMore ? ">=" : "<=", *figure.goal);
-    fmt::print("{:<44} {:>9.2f} {:<14} {:>9} {:>7}  {}\n", figure.name, figure.value, figure.unit,
-               goal, figure.field, figure.met() ? "" : "missed");
-    std::fflush(stdout);
-    figures_.push_back(std::move(figure));
   }
 
   const Options options_;
@@ -239,42 +210,22 @@ class Bench {
   Calibration calibration_;
   double float_percent_ = 0.0;
   std::unique_ptr<TorchEvaluator> evaluator_;
-  std::vector<Figure> figures_;
+  BenchReport& report_;
 };
 
-bool WriteJson(const std::string& path, const std::vector<Figure>& figures) {
-  nlohmann::json rows = nlohmann::json::array();
-  for (const Figure& figure : figures) {
-    rows.push_back({{"name", figure.name},
-                    {"value", figure.value},
-                    {"goal", figure.goal ? nlohmann::json(*figure.goal) : nlohmann::json()},
-                    {"unit", figure.unit},
-                    {"met", figure.met()}});
-  }
-  std::ofstream file(path);
-  file << rows.dump(2) << "\n";
-  return static_cast<bool>(file.flush());
-}
-
 int Run(const Options& options) {
-  Bench bench(options);
+  BenchReport report("ResNet-20, CIFAR-10");
+  Bench bench(options, report);
   absl::Status status = bench.Prepare();
   if (status.ok()) {
-    fmt::print("{:<44} {:>9} {:<14} {:>9} {:>7}\n", "ResNet-20, CIFAR-10", "figure", "", "goal",
-               "field");
+    report.Start();
     status = bench.Measure();
-  }
-  if (status.ok() && !options.json.empty() && !WriteJson(options.json, bench.figures())) {
-    status = absl::UnavailableError(fmt::format("cannot write {}", options.json));
   }
   if (!status.ok()) {
     fmt::print(stderr, "evaluation_bench: {}\n", status.ToString());
     return 1;
   }
-  for (const Figure& figure : bench.figures()) {
-    if (!figure.met()) return 3;
-  }
-  return 0;
+  return report.Finish("evaluation_bench", options.json);
 }
 
 }  // namespace

@@ -1,16 +1,13 @@
 // Instructions per multiply-accumulate of the packed kernels, in emulators that count exactly,
 // requantization and clamp included, beside the figures of the field. Border MACs are counted.
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "fmt/format.h"
-#include "nlohmann/json.hpp"
+#include "tests/bench/bench_report.h"
 #include "tests/conformance/kernel_image.h"
 
 namespace mico::conformance {
@@ -70,15 +67,6 @@ int64_t Macs(const KernelCase& c) {
          static_cast<int64_t>(c.numbers().weights.size());
 }
 
-struct Figure {
-  std::string name;
-  double value = 0;
-  std::optional<double> goal;  // at most, or below: see `strictly`
-  bool strictly = true;
-  double field = 0;
-  bool met() const { return !goal || (strictly ? value < *goal : value <= *goal); }
-};
-
 struct Options {
   std::string only, json, optimization = "-O2";
   std::string folder = "kernel-bench-images";
@@ -112,7 +100,7 @@ void SetGoals(const Layer& layer, std::vector<Figure>& figures) {
   for (size_t row = 0; row < kRows; ++row) {
     if (kWidths[row].slower_row < 0) continue;
     if (depthwise && kWidths[row].weight_bits == 1) continue;
-    figures[row].strictly = !depthwise;
+    figures[row].kind = depthwise ? Goal::kAtMost : Goal::kBelow;
     figures[row].goal = figures[depthwise ? 0 : kWidths[row].slower_row].value;
   }
 }
@@ -133,7 +121,10 @@ absl::StatusOr<std::vector<Figure>> Measure(const Layer& layer, const Machine& m
     Figure figure;
     figure.name = NameOf(machine, layer, kWidths[row]);
     figure.value = static_cast<double>(result->counts[row]) / static_cast<double>(Macs(cases[row]));
-    figure.field = layer.field[field_column][row];
+    const double field = layer.field[field_column][row];
+    if (field > 0) figure.field = fmt::format("{:.2f}", field);
+    figure.unit = "instructions/MAC";
+    figure.decimals = 3;
     figures.push_back(figure);
   }
   SetGoals(layer, figures);
@@ -147,34 +138,10 @@ bool AnyWanted(const Options& options, const Machine& machine, const Layer& laye
   });
 }
 
-void Print(const Figure& figure) {
-  const std::string goal =
-      figure.goal ? fmt::format("{} {:.2f}", figure.strictly ? "<" : "<=", *figure.goal) : "-";
-  const std::string field = figure.field > 0 ? fmt::format("{:.2f}", figure.field) : "-";
-  fmt::print("{:<44} {:>7.3f} {:>9} {:>7}  {}\n", figure.name, figure.value, goal, field,
-             figure.met() ? "" : "missed");
-  std::fflush(stdout);
-}
-
-bool WriteJson(const std::string& path, const std::vector<Figure>& figures) {
-  nlohmann::json rows = nlohmann::json::array();
-  for (const Figure& figure : figures) {
-    rows.push_back({{"name", figure.name},
-                    {"value", figure.value},
-                    {"goal", figure.goal ? nlohmann::json(*figure.goal) : nlohmann::json()},
-                    {"unit", "instructions/MAC"},
-                    {"met", figure.met()}});
-  }
-  std::ofstream file(path);
-  file << rows.dump(2) << "\n";
-  return static_cast<bool>(file.flush());
-}
-
 int Run(const Options& options) {
   const Machine machines[] = {Rv32(), CortexM4()};
-  std::vector<Figure> figures;
-  fmt::print("{:<44} {:>7} {:>9} {:>7}\n", "instructions per MAC, compiled " + options.optimization,
-             "figure", "goal", "field");
+  BenchReport report("kernels, compiled " + options.optimization);
+  report.Start();
   for (int m = 0; m < (options.quick ? 1 : 2); ++m) {
     for (const Layer& layer : Layers()) {
       if (!AnyWanted(options, machines[m], layer)) continue;
@@ -184,22 +151,15 @@ int Run(const Options& options) {
         return 1;
       }
       for (const Figure& figure : *measured) {
-        if (!IsWanted(options, figure.name)) continue;
-        Print(figure);
-        figures.push_back(figure);
+        if (IsWanted(options, figure.name)) report.Add(figure);
       }
     }
   }
-  if (figures.empty()) {
+  if (report.figures().empty()) {
     fmt::print(stderr, "kernel_bench: nothing is called '{}'\n", options.only);
     return 1;
   }
-  if (!options.json.empty() && !WriteJson(options.json, figures)) {
-    fmt::print(stderr, "kernel_bench: cannot write {}\n", options.json);
-    return 1;
-  }
-  return std::all_of(figures.begin(), figures.end(), [](const Figure& f) { return f.met(); }) ? 0
-                                                                                              : 3;
+  return report.Finish("kernel_bench", options.json);
 }
 
 }  // namespace

@@ -40,8 +40,8 @@ struct Figure {
   double goal;  // trials a second
 };
 constexpr Figure kFigures[] = {
-    {"trials_per_second", 4, 1000.0},            // orders as jobs have them
-    {"one_trial_orders_per_second", 1, 500.0},   // one call, one result, one order
+    {"trials_per_second", 4, 1000.0},           // orders as jobs have them
+    {"one_trial_orders_per_second", 1, 500.0},  // one call, one result, one order
 };
 
 // A server with a job that has more schemes than anybody will evaluate.
