@@ -102,13 +102,9 @@ absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(const std::filesystem
   // What is in here was being written when a server died.
   std::filesystem::remove_all(root / "incoming", error);
   std::filesystem::create_directories(root / "incoming", error);
-  for (int byte = 0; byte < 256 && !error; ++byte) {
-    std::filesystem::create_directory(root / fmt::format("{:02x}", byte), error);
-  }
   if (error) {
     return absl::InternalError(fmt::format("creating {}: {}", root.string(), error.message()));
   }
-  MICO_RETURN_IF_ERROR(SyncFolder(root));
   return std::unique_ptr<BlobStore>(new BlobStore(root, options));
 }
 
@@ -122,6 +118,12 @@ bool BlobStore::Has(const Digest& digest) const {
 }
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> BlobStore::NewWriter(const Digest& expected) const {
+  const std::filesystem::path folder = PathOf(expected).parent_path();
+  std::error_code error;
+  if (std::filesystem::create_directory(folder, error)) MICO_RETURN_IF_ERROR(SyncFolder(root_));
+  if (error) {
+    return absl::InternalError(fmt::format("creating {}: {}", folder.string(), error.message()));
+  }
   std::string temporary = (root_ / "incoming" / "blob-XXXXXX").string();
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return SystemError("creating a file in", root_ / "incoming");

@@ -13,8 +13,8 @@
 
 namespace mico {
 
-// The rows of docs/formats/database.md. `spec`, `target`, `announcement` and `payload` are bytes that
-// the server serializes; the database does not look into them.
+// The rows of docs/formats/database.md. `spec`, `target`, `announcement` and `payload` are bytes
+// that the server serializes; the database does not look into them.
 
 struct ModelRecord {
   Digest digest;   // of the ONNX file

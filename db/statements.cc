@@ -147,8 +147,8 @@ ModelRecord ReadModel(SQLite::Statement& statement) {
   return model;
 }
 
-#define MICO_DATASET_COLUMNS                                                           \
-  "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, "       \
+#define MICO_DATASET_COLUMNS                                                             \
+  "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, " \
   "input_non_negative, val_taken_from_train, created_ms"
 DatasetRecord ReadDataset(SQLite::Statement& statement) {
   Row row(statement);
@@ -167,10 +167,10 @@ DatasetRecord ReadDataset(SQLite::Statement& statement) {
   return dataset;
 }
 
-#define MICO_JOB_COLUMNS                                                                         \
-  "id, spec, target, model_digest, dataset_digest, package_digest, state, error, stop_reason, "  \
-  "warnings, calibration_digest, float_val_correct, float_val_total, float_test_correct, "       \
-  "float_test_total, max_latency, max_ram, max_flash, min_accuracy, hypervolume, layer_names, "  \
+#define MICO_JOB_COLUMNS                                                                        \
+  "id, spec, target, model_digest, dataset_digest, package_digest, state, error, stop_reason, " \
+  "warnings, calibration_digest, float_val_correct, float_val_total, float_test_correct, "      \
+  "float_test_total, max_latency, max_ram, max_flash, min_accuracy, hypervolume, layer_names, " \
   "created_ms, ended_ms"
 JobRecord ReadJob(SQLite::Statement& statement) {
   Row row(statement);
@@ -199,8 +199,8 @@ JobRecord ReadJob(SQLite::Statement& statement) {
   return job;
 }
 
-#define MICO_TRIAL_COLUMNS                                                                        \
-  "number, scheme, samples, label, state, latency, ram, flash, correct, total, kl, "              \
+#define MICO_TRIAL_COLUMNS                                                           \
+  "number, scheme, samples, label, state, latency, ram, flash, correct, total, kl, " \
   "quantized_digest, test_correct, test_total, error"
 TrialRecord ReadTrial(SQLite::Statement& statement) {
   Row row(statement);
@@ -314,8 +314,8 @@ std::vector<WorkerRecord> StoreView::ListWorkers(TimePoint seen_since) {
 }
 
 std::vector<TargetRecord> StoreView::ListTargets() {
-  SQLite::Statement& statement = connection_.Prepare(
-      "SELECT name, announcement, last_seen_ms FROM targets ORDER BY name");
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT name, announcement, last_seen_ms FROM targets ORDER BY name");
   return ReadAll<TargetRecord>(statement, [](SQLite::Statement& found) {
     Row row(found);
     TargetRecord target;
@@ -467,9 +467,8 @@ void StoreTransaction::AddBlob(const Digest& digest, int64_t bytes, TimePoint no
 }
 
 void StoreTransaction::AddModel(const ModelRecord& model) {
-  SQLite::Statement& statement =
-      connection_.Prepare("INSERT OR IGNORE INTO models (" MICO_MODEL_COLUMNS
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  SQLite::Statement& statement = connection_.Prepare(
+      "INSERT OR IGNORE INTO models (" MICO_MODEL_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Hex(model.digest)
       .Hex(model.package)
@@ -681,8 +680,8 @@ void StoreTransaction::EndLease(const std::string& lease, LeaseState state, Time
 }
 
 void StoreTransaction::PutArtifact(const ArtifactRecord& artifact) {
-  SQLite::Statement& statement = connection_.Prepare(
-      "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  SQLite::Statement& statement =
+      connection_.Prepare("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Text(artifact.job)
       .Int(artifact.trial)

@@ -16,15 +16,19 @@ namespace {
 absl::Status ToStatus(const SQLite::Exception& error) {
   const std::string text = fmt::format("database: {}", error.what());
   switch (error.getErrorCode()) {
-    case SQLITE_FULL: return absl::ResourceExhaustedError(text);
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_IOERR:
     case SQLITE_READONLY:
-    case SQLITE_CANTOPEN: return absl::UnavailableError(text);
+    case SQLITE_CANTOPEN:
+      return absl::UnavailableError(text);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return absl::DataLossError(text);
-    default: return absl::InternalError(text);
+    case SQLITE_NOTADB:
+      return absl::DataLossError(text);
+    default:
+      return absl::InternalError(text);
   }
 }
 
@@ -50,9 +54,8 @@ absl::Status Migrate(SQLite::Database& database) {
   const int known = static_cast<int>(Migrations().size());
   const int found = database.execAndGet("PRAGMA user_version").getInt();
   if (found > known) {
-    return absl::FailedPreconditionError(
-        fmt::format("database: schema version {}; this server knows {}: use a newer server", found,
-                    known));
+    return absl::FailedPreconditionError(fmt::format(
+        "database: schema version {}; this server knows {}: use a newer server", found, known));
   }
   for (int version = found; version < known; ++version) {
     SQLite::Transaction transaction(database);
@@ -112,6 +115,11 @@ std::future<absl::Status> Store::Queue(Change change, bool chained) {
 uint64_t Store::failures() const {
   absl::MutexLock lock(&queue_mutex_);
   return failures_;
+}
+
+size_t Store::queued() const {
+  absl::MutexLock lock(&queue_mutex_);
+  return queue_.size();
 }
 
 void Store::CountFailure() {

@@ -26,12 +26,12 @@ struct StoreOptions {
 
 // Everything that survives a restart: SQLite in WAL mode with synchronous=FULL. Thread-safe.
 //
-// Changes are queued and made in that order by one writer thread, many in one commit (group commit),
-// each in a savepoint of its own. A change that has been acknowledged is on disk. Readers have
-// connections of their own and never wait for the writer.
+// Changes are queued and made in that order by one writer thread, many in one commit (group
+// commit), each in a savepoint of its own. A change that has been acknowledged is on disk. Readers
+// have connections of their own and never wait for the writer.
 //
-// Errors: ResourceExhausted when the disk is full, Unavailable when the database is locked or cannot
-// be written, DataLoss when it is damaged.
+// Errors: ResourceExhausted when the disk is full, Unavailable when the database is locked or
+// cannot be written, DataLoss when it is damaged.
 class Store {
  public:
   using Change = std::function<absl::Status(StoreTransaction&)>;
@@ -46,12 +46,14 @@ class Store {
   // Makes one change that stands for itself.
   absl::Status Write(Change change);
 
-  // Queues a link of a chain: the owner of some state changes it in memory and queues the same change
-  // here, in the same order. Once a link has failed, memory and disk differ: every link that was
-  // queued before the owner could know (failures() was still the same) is refused with Unavailable.
-  // The owner reads its state anew when it sees failures() move.
+  // Queues a link of a chain: the owner of some state changes it in memory and queues the same
+  // change here, in the same order. Once a link has failed, memory and disk differ: every link that
+  // was queued before the owner could know (failures() was still the same) is refused with
+  // Unavailable. The owner reads its state anew when it sees failures() move.
   std::future<absl::Status> Enqueue(Change change);
   uint64_t failures() const;
+  // Changes that wait behind the commit in progress.
+  size_t queued() const;
 
   // Runs `query` on a reader; it sees every change that was acknowledged before the call.
   template <typename Query>

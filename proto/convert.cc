@@ -243,9 +243,8 @@ void SetResult(const ArtifactResult& result, v1::TaskResult& message) {
 
 absl::StatusOr<CalibrateResult> FromProto(const v1::CalibrateResult& message) {
   CalibrateResult result;
-  MICO_ASSIGN_OR_RETURN(
-      result.calibration,
-      ReadDigest("calibrate.calibration_digest", message.calibration_digest()));
+  MICO_ASSIGN_OR_RETURN(result.calibration,
+                        ReadDigest("calibrate.calibration_digest", message.calibration_digest()));
   result.input_non_negative = message.input_non_negative();
   MICO_ASSIGN_OR_RETURN(result.float_val, mico::FromProto(message.float_val()));
   MICO_ASSIGN_OR_RETURN(result.float_test, mico::FromProto(message.float_test()));
@@ -261,8 +260,8 @@ absl::StatusOr<SchemeResult> FromProto(const v1::SchemeResult& message) {
     return Bad("schemes.kl", fmt::format("{}", message.kl()), "a finite number, 0 or more");
   }
   result.kl = std::max(message.kl(), 0.0);
-  MICO_ASSIGN_OR_RETURN(result.quantized, ReadOptionalDigest("schemes.quantized_digest",
-                                                             message.quantized_digest()));
+  MICO_ASSIGN_OR_RETURN(result.quantized,
+                        ReadOptionalDigest("schemes.quantized_digest", message.quantized_digest()));
   MICO_RETURN_IF_ERROR(CheckNotNegative("schemes.evaluation_ms", message.evaluation_ms()));
   result.evaluation = std::chrono::milliseconds(message.evaluation_ms());
   return result;
@@ -339,9 +338,15 @@ absl::Status ReadState(const v1::SynchronizeRequest& message, WorkerReport& repo
 v1::Limit ToProto(const RequestedLimit& limit) {
   v1::Limit message;
   switch (limit.kind) {
-    case RequestedLimit::Kind::kAbsolute: message.set_absolute(limit.value); break;
-    case RequestedLimit::Kind::kRelative: message.set_relative(limit.value); break;
-    case RequestedLimit::Kind::kSeconds: message.set_absolute_seconds(limit.value); break;
+    case RequestedLimit::Kind::kAbsolute:
+      message.set_absolute(limit.value);
+      break;
+    case RequestedLimit::Kind::kRelative:
+      message.set_relative(limit.value);
+      break;
+    case RequestedLimit::Kind::kSeconds:
+      message.set_absolute_seconds(limit.value);
+      break;
   }
   return message;
 }
@@ -349,8 +354,12 @@ v1::Limit ToProto(const RequestedLimit& limit) {
 absl::StatusOr<RequestedLimit> ReadLimit(std::string_view field, const v1::Limit& message) {
   RequestedLimit limit;
   switch (message.bound_case()) {
-    case v1::Limit::kAbsolute: limit = {RequestedLimit::Kind::kAbsolute, message.absolute()}; break;
-    case v1::Limit::kRelative: limit = {RequestedLimit::Kind::kRelative, message.relative()}; break;
+    case v1::Limit::kAbsolute:
+      limit = {RequestedLimit::Kind::kAbsolute, message.absolute()};
+      break;
+    case v1::Limit::kRelative:
+      limit = {RequestedLimit::Kind::kRelative, message.relative()};
+      break;
     case v1::Limit::kAbsoluteSeconds:
       limit = {RequestedLimit::Kind::kSeconds, message.absolute_seconds()};
       break;
@@ -493,19 +502,26 @@ absl::StatusOr<Target> FromProto(const v1::Target& message) {
 
 v1::Split ToProto(Split split) {
   switch (split) {
-    case Split::kTrain: return v1::SPLIT_TRAIN;
-    case Split::kVal: return v1::SPLIT_VAL;
-    case Split::kTest: return v1::SPLIT_TEST;
+    case Split::kTrain:
+      return v1::SPLIT_TRAIN;
+    case Split::kVal:
+      return v1::SPLIT_VAL;
+    case Split::kTest:
+      return v1::SPLIT_TEST;
   }
   return v1::SPLIT_UNSPECIFIED;
 }
 
 absl::StatusOr<Split> FromProto(v1::Split split) {
   switch (split) {
-    case v1::SPLIT_TRAIN: return Split::kTrain;
-    case v1::SPLIT_VAL: return Split::kVal;
-    case v1::SPLIT_TEST: return Split::kTest;
-    default: return Bad("split", fmt::format("{}", static_cast<int>(split)), "train, val or test");
+    case v1::SPLIT_TRAIN:
+      return Split::kTrain;
+    case v1::SPLIT_VAL:
+      return Split::kVal;
+    case v1::SPLIT_TEST:
+      return Split::kTest;
+    default:
+      return Bad("split", fmt::format("{}", static_cast<int>(split)), "train, val or test");
   }
 }
 
@@ -537,7 +553,8 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.artifact()));
       return order;
     }
-    case v1::TaskOrder::TASK_NOT_SET: break;
+    case v1::TaskOrder::TASK_NOT_SET:
+      break;
   }
   return Bad("order.task", "none that this version knows",
              "calibrate, profile, evaluate or artifact");
@@ -570,9 +587,9 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
       return result;
     }
     case v1::TaskResult::kProfile: {
-      MICO_ASSIGN_OR_RETURN(const Digest table,
-                            ReadDigest("profile.latency_table_digest",
-                                       message.profile().latency_table_digest()));
+      MICO_ASSIGN_OR_RETURN(
+          const Digest table,
+          ReadDigest("profile.latency_table_digest", message.profile().latency_table_digest()));
       result.result = ProfileResult{table};
       return result;
     }
@@ -584,7 +601,8 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
       MICO_ASSIGN_OR_RETURN(result.result, FromProto(message.artifact()));
       return result;
     }
-    case v1::TaskResult::RESULT_NOT_SET: break;
+    case v1::TaskResult::RESULT_NOT_SET:
+      break;
   }
   return Bad("finished.result", "none", "an error or a result");
 }
@@ -686,10 +704,18 @@ v1::Trial ToProto(const Trial& trial) {
   *message.mutable_scheme() = ToProto(trial.scheme);
   message.set_scheme_text(trial.scheme.ToString());
   switch (trial.state) {
-    case TrialState::kWaiting: message.set_state(v1::TRIAL_STATE_WAITING); break;
-    case TrialState::kRunning: message.set_state(v1::TRIAL_STATE_RUNNING); break;
-    case TrialState::kFinished: message.set_state(v1::TRIAL_STATE_FINISHED); break;
-    case TrialState::kFailed: message.set_state(v1::TRIAL_STATE_FAILED); break;
+    case TrialState::kWaiting:
+      message.set_state(v1::TRIAL_STATE_WAITING);
+      break;
+    case TrialState::kRunning:
+      message.set_state(v1::TRIAL_STATE_RUNNING);
+      break;
+    case TrialState::kFinished:
+      message.set_state(v1::TRIAL_STATE_FINISHED);
+      break;
+    case TrialState::kFailed:
+      message.set_state(v1::TRIAL_STATE_FAILED);
+      break;
   }
   if (trial.total > 0) *message.mutable_val() = ToProto(Accuracy{trial.correct, trial.total});
   message.set_kl(trial.kl);

@@ -16,8 +16,8 @@ grpc::Status BlobServiceImpl::FindMissing(grpc::ServerContext*,
                                           const v1::FindMissingRequest* request,
                                           v1::FindMissingResponse* response) {
   if (request->digests_size() > kMostDigests) {
-    return ToGrpc(absl::InvalidArgumentError(fmt::format(
-        "digests: {} entries; needed: at most {}", request->digests_size(), kMostDigests)));
+    return ToGrpc(absl::InvalidArgumentError(fmt::format("digests: {} entries; needed: at most {}",
+                                                         request->digests_size(), kMostDigests)));
   }
   for (const std::string& hex : request->digests()) {
     const absl::StatusOr<Digest> digest = Digest::FromHex(hex);

@@ -7,7 +7,8 @@
 
 namespace mico {
 
-// Blobs in and out, in chunks; their names are in the database so that other rows can refer to them.
+// Blobs in and out, in chunks; their names are in the database so that other rows can refer to
+// them.
 class BlobServiceImpl final : public v1::BlobService::Service {
  public:
   BlobServiceImpl(const BlobStore& blobs, Store& store, const Clock& clock)
@@ -21,8 +22,7 @@ class BlobServiceImpl final : public v1::BlobService::Service {
                         grpc::ServerWriter<v1::DownloadResponse>* writer) override;
 
  private:
-  absl::Status Receive(grpc::ServerReader<v1::UploadRequest>& reader,
-                       v1::UploadResponse& response);
+  absl::Status Receive(grpc::ServerReader<v1::UploadRequest>& reader, v1::UploadResponse& response);
 
   const BlobStore& blobs_;
   Store& store_;

@@ -24,7 +24,8 @@ struct ParsedCommand {
   std::optional<int> exit_code;
 };
 
-// Flags override the environment (MICO_DATA_DIR for --data-dir and so on), which overrides --config.
+// Flags override the environment (MICO_DATA_DIR for --data-dir and so on), which overrides
+// --config.
 ParsedCommand ParseCommandLine(int argc, const char* const* argv);
 
 // What --with-worker runs: mico-worker beside this program, with every target file of the folder.

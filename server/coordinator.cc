@@ -5,6 +5,7 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "proto/convert.h"
+#include "spdlog/spdlog.h"
 
 namespace mico {
 namespace {
@@ -43,7 +44,8 @@ Coordinator::Delivery Coordinator::ReadDelivery(const WorkerReport& report) cons
     if (reader.ok()) delivery.blob_bytes = (*reader)->total_bytes();
   };
   const auto& result = finished->result.result;
-  if (const auto* calibrate = std::get_if<CalibrateResult>(&result)) size_of(calibrate->calibration);
+  if (const auto* calibrate = std::get_if<CalibrateResult>(&result))
+    size_of(calibrate->calibration);
   if (const auto* artifact = std::get_if<ArtifactResult>(&result)) size_of(artifact->artifact);
   if (const auto* profile = std::get_if<ProfileResult>(&result)) {
     const absl::StatusOr<std::string> text = blobs_.Read(profile->latency_table, 256 << 20);
@@ -121,14 +123,18 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
   const TimePoint now = clock_.Now();
   ForgetSilentWorkers();
   Worker& worker = workers_[report.worker_id];
-  WorkerRecord record{report.worker_id, report.worker_name, report.version, report.evaluates, {},
-                      now};
+  WorkerRecord record{
+      report.worker_id, report.worker_name, report.version, report.evaluates, {}, now};
   for (const Target& target : report.targets) record.targets.push_back(target.name);
   const bool same = worker.record.id == record.id && worker.targets == report.targets &&
                     worker.record.evaluates == record.evaluates;
   worker.record = record;
   worker.targets = report.targets;
-  if (!same) RegisterTargets(report, change);
+  if (!same) {
+    spdlog::info("worker {} ({}): {} target(s){}", report.worker_id, report.worker_name,
+                 report.targets.size(), report.evaluates ? ", evaluates" : "");
+    RegisterTargets(report, change);
+  }
   if (!same || now - worker.persisted >= kContactInterval) {
     worker.persisted = now;
     change.Add([record](StoreTransaction& transaction) { transaction.PutWorker(record); });
@@ -184,6 +190,8 @@ void Coordinator::ExpireLeases(PendingChange& change) {
     change.Add([id = lost.lease.id, now](StoreTransaction& transaction) {
       transaction.EndLease(id, LeaseState::kLost, now);
     });
+    spdlog::warn("task {}: worker {} fell silent on attempt {}", lost.lease.task, lost.lease.worker,
+                 lost.lease.attempt);
     const auto found = tasks_.find(lost.lease.task);
     if (found == tasks_.end()) continue;
     if (!lost.given_up) {
@@ -191,8 +199,9 @@ void Coordinator::ExpireLeases(PendingChange& change) {
       continue;
     }
     const OpenTask task = found->second;
-    GiveUp(task, fmt::format("{} workers in a row fell silent on it, the last one: {}",
-                             lost.lease.attempt, lost.lease.worker),
+    GiveUp(task,
+           fmt::format("{} workers in a row fell silent on it, the last one: {}",
+                       lost.lease.attempt, lost.lease.worker),
            change);
   }
 }
@@ -200,8 +209,7 @@ void Coordinator::ExpireLeases(PendingChange& change) {
 void Coordinator::HearRunning(const WorkerReport& report, const Running& running,
                               WorkerOrder& order, PendingChange& change) {
   if (!report.leaving) {
-    const absl::Status renewed =
-        queue_.Renew(running.lease_id, report.worker_id, running.progress);
+    const absl::Status renewed = queue_.Renew(running.lease_id, report.worker_id, running.progress);
     order.lease_lost = !renewed.ok();
     return;
   }
@@ -244,8 +252,9 @@ void Coordinator::HearFinished(const WorkerReport& report, const Finished& finis
   }
   const absl::StatusOr<LostLease> lost = queue_.Fail(finished.lease_id, report.worker_id);
   if (lost.ok() && lost->given_up) {
-    GiveUp(task, fmt::format("failed {} times, the last time: {}", task.attempts,
-                             std::string(status.message())),
+    GiveUp(task,
+           fmt::format("failed {} times, the last time: {}", task.attempts,
+                       std::string(status.message())),
            change);
   } else {
     SetTaskState(task, TaskState::kWaiting, std::string(status.message()), change);
@@ -274,10 +283,8 @@ std::optional<TaskOrder> Coordinator::GiveTask(const WorkerReport& report, Pendi
                      tasks_.at(held->task).task};
   }
   const std::string lease_id = ids_.Hex(12);
-  const std::optional<Lease> lease =
-      queue_.Acquire(report.worker_id, lease_id, [&](int64_t task) {
-        return CanDo(report, tasks_.at(task));
-      });
+  const std::optional<Lease> lease = queue_.Acquire(
+      report.worker_id, lease_id, [&](int64_t task) { return CanDo(report, tasks_.at(task)); });
   if (!lease) return std::nullopt;
   OpenTask& task = tasks_.at(lease->task);
   task.attempts = lease->attempt;

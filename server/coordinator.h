@@ -89,9 +89,9 @@ struct Page {
 };
 
 // Decides and remembers: the one owner of the state of jobs, tasks, trials and leases. All of it
-// changes under one mutex; each call's changes are one transaction of the Store, queued in the order
-// in which memory changed, and no call answers before its transaction is on disk. What takes time
-// (reading blobs, importing, proposing) happens outside the mutex. Thread-safe.
+// changes under one mutex; each call's changes are one transaction of the Store, queued in the
+// order in which memory changed, and no call answers before its transaction is on disk. What takes
+// time (reading blobs, importing, proposing) happens outside the mutex. Thread-safe.
 //
 // Everything needed to continue is in the database: an object that is created over the files of one
 // that disappeared continues its jobs.
@@ -168,7 +168,7 @@ class Coordinator {
     JobSpec spec;
     Target target;
     SearchHistory history;
-    int64_t results = 0;  // that the history knows
+    int64_t results = 0;       // that the history knows
     int count = 0;             // candidates to ask for, probes included
     int most_full_trials = 0;  // of those that are free choices on all of val
   };
@@ -224,8 +224,8 @@ class Coordinator {
   void ExpireLeases(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HearRunning(const WorkerReport& report, const Running& running, WorkerOrder& order,
                    PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void HearFinished(const WorkerReport& report, const Finished& finished,
-                    const Delivery& delivery, WorkerOrder& order, PendingChange& change)
+  void HearFinished(const WorkerReport& report, const Finished& finished, const Delivery& delivery,
+                    WorkerOrder& order, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<TaskOrder> GiveTask(const WorkerReport& report, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -312,8 +312,9 @@ class Coordinator {
   JobSnapshot Snapshot(const Job& job) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<JobSnapshot> SnapshotOf(const std::string& id);
   absl::StatusOr<JobSnapshot> SnapshotFromStore(const JobRecord& record);
-  absl::StatusOr<std::pair<JobRecord, TrialRecord>> FindFinishedTrial(
-      const std::string& job, std::optional<int64_t> trial);
+  absl::StatusOr<std::pair<JobRecord, TrialRecord>> FindFinishedTrial(const std::string& job,
+                                                                      std::optional<int64_t> trial);
+  std::string WhyArtifactWaits(const JobRecord& record);
   absl::Status OrderArtifact(const JobRecord& record, const TrialRecord& trial);
 
   Store& store_;

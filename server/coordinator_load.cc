@@ -6,6 +6,7 @@
 #include "model/model_package.h"
 #include "proto/convert.h"
 #include "server/coordinator.h"
+#include "spdlog/spdlog.h"
 
 namespace mico {
 namespace {
@@ -31,9 +32,11 @@ Coordinator::Coordinator(Store& store, const BlobStore& blobs, const ModelImport
       ids_(std::move(ids)),
       queue_(clock, options.queue) {}
 
-absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(
-    Store& store, const BlobStore& blobs, const ModelImporter& importer, const Clock& clock,
-    Random ids, const CoordinatorOptions& options) {
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(Store& store,
+                                                                const BlobStore& blobs,
+                                                                const ModelImporter& importer,
+                                                                const Clock& clock, Random ids,
+                                                                const CoordinatorOptions& options) {
   std::unique_ptr<Coordinator> coordinator(
       new Coordinator(store, blobs, importer, clock, std::move(ids), options));
   absl::MutexLock lock(&coordinator->mutex_);
@@ -54,6 +57,7 @@ std::future<absl::Status> Coordinator::Commit(PendingChange& change) {
 absl::Status Coordinator::ReloadAfterFailure() {
   const uint64_t failures = store_.failures();
   if (failures == failures_seen_) return absl::OkStatus();
+  spdlog::error("a change could not be written; reading the state anew");
   // Whatever is still queued is refused or done before this returns.
   MICO_RETURN_IF_ERROR(store_.Write([](StoreTransaction&) { return absl::OkStatus(); }));
   MICO_RETURN_IF_ERROR(Load());
@@ -106,9 +110,9 @@ absl::StatusOr<std::shared_ptr<const Problem>> Coordinator::LoadProblem(
 
 absl::Status Coordinator::RememberTable(const std::string& profile_key) {
   if (tables_.contains(profile_key)) return absl::OkStatus();
-  MICO_ASSIGN_OR_RETURN(
-      const std::optional<std::string> text,
-      store_.Read([&](StoreView& view) { return view.FindLatencyTable(profile_key); }));
+  MICO_ASSIGN_OR_RETURN(const std::optional<std::string> text, store_.Read([&](StoreView& view) {
+    return view.FindLatencyTable(profile_key);
+  }));
   auto table = std::make_shared<LatencyTable>();
   table->profile_key = profile_key;
   if (text) {
@@ -137,13 +141,12 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
     return view.ListTrials(record.id, 0, INT64_MAX);
   }));
   const std::string key = CalibrationKey(record.package, job.spec);
-  MICO_ASSIGN_OR_RETURN(
-      const std::optional<CalibrationRecord> calibration,
-      store_.Read([&](StoreView& view) { return view.FindCalibration(key); }));
+  MICO_ASSIGN_OR_RETURN(const std::optional<CalibrationRecord> calibration,
+                        store_.Read([&](StoreView& view) { return view.FindCalibration(key); }));
   if (calibration) calibrations_[key] = *calibration;
   if (record.state != JobState::kPreparing) {
-    auto space = std::make_shared<SearchSpace>(MakeSpace(
-        *job.problem, ProfiledCost(job.problem, *tables_.at(job.target.profile_key))));
+    auto space = std::make_shared<SearchSpace>(
+        MakeSpace(*job.problem, ProfiledCost(job.problem, *tables_.at(job.target.profile_key))));
     space->seed = job.spec.seed;
     space->limits = record.limits;
     MICO_ASSIGN_OR_RETURN(job.widest_cost, space->cost(WidestScheme(*space)));
@@ -170,7 +173,7 @@ absl::Status Coordinator::LoadTasks(const std::vector<TaskRecord>& tasks,
     } else {
       queue_.Add(item);
     }
-    tasks_[record.id] = {record.id,     record.job,    purpose, std::move(order.task),
+    tasks_[record.id] = {record.id,     record.job,     purpose, std::move(order.task),
                          record.trials, record.attempts};
     const auto job = jobs_.find(record.job);
     if (job != jobs_.end() && (purpose == Purpose::kSearch || purpose == Purpose::kTest)) {

@@ -3,12 +3,12 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "proto/convert.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
+#include "spdlog/spdlog.h"
 
 namespace mico {
 namespace {
@@ -39,9 +39,8 @@ std::string CalibrationKey(const Digest& package, const JobSpec& spec) {
 void Coordinator::Save(Job& job, PendingChange& change) {
   ++job.version;
   for (std::string& warning : job.record.warnings) warning = OneLine(std::move(warning));
-  change.Add([record = job.record](StoreTransaction& transaction) {
-    transaction.UpdateJob(record);
-  });
+  change.Add(
+      [record = job.record](StoreTransaction& transaction) { transaction.UpdateJob(record); });
 }
 
 void Coordinator::AddTask(OpenTask task, PendingChange& change) {
@@ -108,7 +107,8 @@ void Coordinator::Advance(Job& job, PendingChange& change) {
     case JobState::kFinishing:
       if (job.own_tasks.empty()) Finish(job, change);
       break;
-    default: break;
+    default:
+      break;
   }
   ++job.version;
 }
@@ -131,7 +131,8 @@ void Coordinator::OrderCalibration(Job& job, PendingChange& change) {
 
 void Coordinator::OrderProfile(Job& job, PendingChange& change) {
   if (job.space != nullptr) return;
-  std::vector<std::string> missing = MissingSignatures(*job.problem, *tables_.at(job.target.profile_key));
+  std::vector<std::string> missing =
+      MissingSignatures(*job.problem, *tables_.at(job.target.profile_key));
   std::set<std::string> ordered;
   for (const auto& [id, task] : tasks_) {
     const auto* profile = std::get_if<ProfileTask>(&task.task);
@@ -162,15 +163,20 @@ void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpo
     std::sort(group.begin(), group.end());
     // Small enough that every worker gets a share.
     const size_t share = (group.size() + LiveEvaluators() - 1) / LiveEvaluators();
-    const size_t most = static_cast<size_t>(samples == 0 ? options_.trials_per_order
-                                                         : options_.probes_per_order);
+    const size_t most =
+        static_cast<size_t>(samples == 0 ? options_.trials_per_order : options_.probes_per_order);
     const size_t size = std::clamp<size_t>(share, 1, most);
     for (size_t start = 0; start < group.size(); start += size) {
       OpenTask task;
       task.job = job.record.id;
       task.purpose = purpose;
-      EvaluateTask evaluate{job.record.package, job.record.dataset, job.record.calibration,
-                            test ? Split::kTest : Split::kVal, samples, {}, test};
+      EvaluateTask evaluate{job.record.package,
+                            job.record.dataset,
+                            job.record.calibration,
+                            test ? Split::kTest : Split::kVal,
+                            samples,
+                            {},
+                            test};
       for (size_t i = start; i < std::min(start + size, group.size()); ++i) {
         task.trials.push_back(group[i].second);
         evaluate.schemes.push_back(
@@ -204,9 +210,8 @@ void Coordinator::StartFinishing(Job& job, PendingChange& change) {
 }
 
 void Coordinator::Finish(Job& job, PendingChange& change) {
-  job.record.hypervolume =
-      HypervolumeOf(job.trials, job.record.limits, job.widest_cost.latency_cycles,
-                    job.dataset.classes);
+  job.record.hypervolume = HypervolumeOf(job.trials, job.record.limits,
+                                         job.widest_cost.latency_cycles, job.dataset.classes);
   for (std::string& warning : FinalWarnings(job)) job.record.warnings.push_back(std::move(warning));
   EndJob(job, JobState::kDone, "", change);
 }
@@ -216,6 +221,7 @@ void Coordinator::EndJob(Job& job, JobState state, const std::string& error,
   job.record.state = state;
   job.record.error = OneLine(error);
   job.record.ended = clock_.Now();
+  spdlog::info("job {}: {}{}{}", job.record.id, ToString(state), error.empty() ? "" : ": ", error);
   Save(job, change);
   std::vector<int64_t> obsolete;
   for (const auto& [id, task] : tasks_) {
@@ -344,9 +350,9 @@ Coordinator::PlanResult Coordinator::Propose(const Plan& plan) {
     if (cost.ok()) trial.cost = *cost;
     if (!cost.ok() || (free && !space.limits.Admits(*cost))) {
       trial.state = TrialState::kFailed;
-      trial.error = cost.ok() ? fmt::format("outside the limits: {}",
-                                            DescribeViolations(trial, space.limits))
-                              : std::string(cost.status().message());
+      trial.error =
+          cost.ok() ? fmt::format("outside the limits: {}", DescribeViolations(trial, space.limits))
+                    : std::string(cost.status().message());
     }
     result.trials.push_back(std::move(record));
   }
@@ -364,7 +370,12 @@ bool Coordinator::ApplyPlan(const Plan& plan, PlanResult result, PendingChange& 
   if (found == jobs_.end()) return false;
   Job& job = found->second;
   job.planning = false;
-  if (!IsOpen(job)) return false;
+  // Copied before the state was read anew, or before the job was cancelled and taken up again: what
+  // it says may have been done already.
+  const bool outdated = plan.prepare ? job.record.state != JobState::kPreparing
+                                     : job.record.state != JobState::kSearching ||
+                                           plan.history.trials.size() != job.trials.size();
+  if (outdated) return false;
   if (!result.status.ok()) {
     EndJob(job, JobState::kFailed, std::string(result.status.message()), change);
     return true;
@@ -375,6 +386,7 @@ bool Coordinator::ApplyPlan(const Plan& plan, PlanResult result, PendingChange& 
     job.record.limits = result.space->limits;
     job.record.state = JobState::kSearching;
     Save(job, change);
+    ResolveAccuracyLimit(job, change);
     return true;
   }
   if (!result.trials.empty()) return AddTrials(job, std::move(result.trials), change);

@@ -53,8 +53,8 @@ absl::StatusOr<Page<Item>> PageByOffset(Store& store, int page_size, const std::
   MICO_ASSIGN_OR_RETURN(const int size, PageSize(page_size));
   MICO_ASSIGN_OR_RETURN(const int64_t offset, ParseOffset(token));
   Page<Item> page;
-  MICO_ASSIGN_OR_RETURN(
-      page.items, store.Read([&](StoreView& view) { return list(view, offset, size + 1); }));
+  MICO_ASSIGN_OR_RETURN(page.items,
+                        store.Read([&](StoreView& view) { return list(view, offset, size + 1); }));
   if (CutToPage(page.items, size)) page.next_token = fmt::format("{}", offset + size);
   return page;
 }
@@ -66,9 +66,8 @@ absl::StatusOr<std::string> Coordinator::ResolveJobId(const std::string& job) {
     return absl::InvalidArgumentError(fmt::format(
         "job '{}': needed: an id, or at least its first {} digits", job, kShortestPrefix));
   }
-  MICO_ASSIGN_OR_RETURN(const std::vector<std::string> ids, store_.Read([&](StoreView& view) {
-    return view.FindJobIds(job, 3);
-  }));
+  MICO_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
+                        store_.Read([&](StoreView& view) { return view.FindJobIds(job, 3); }));
   if (ids.empty()) return absl::NotFoundError(fmt::format("job '{}': there is none", job));
   if (ids.size() > 1 && ids[0] != job) {
     return absl::InvalidArgumentError(
@@ -89,10 +88,13 @@ JobSnapshot Coordinator::Snapshot(const Job& job) const {
       continue;
     }
     const auto worker = workers_.find(lease->worker);
-    snapshot.running.push_back({id, std::string(KindOf(task.task)),
-                                worker == workers_.end() ? lease->worker
-                                                         : worker->second.record.name,
-                                lease->progress, lease->attempt});
+    snapshot.running.push_back(
+        {id, std::string(KindOf(task.task)),
+         worker == workers_.end() ? lease->worker : worker->second.record.name, lease->progress,
+         lease->attempt});
+  }
+  if (snapshot.running.empty() && snapshot.tasks_waiting > 0) {
+    snapshot.phase += " (waiting for a worker)";
   }
   if (job.recent.size() >= 2) {
     double units = 0.0;
@@ -187,7 +189,8 @@ absl::StatusOr<Page<JobSnapshot>> Coordinator::ListJobs(int page_size, const std
   TimePoint before{std::chrono::milliseconds(INT64_MAX)};
   std::string before_id;
   if (!token.empty()) {
-    const std::pair<std::string, std::string> parts = absl::StrSplit(token, absl::MaxSplits('-', 1));
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(token, absl::MaxSplits('-', 1));
     MICO_ASSIGN_OR_RETURN(const int64_t created, ParseNumber(parts.first, token));
     before = TimePoint(std::chrono::milliseconds(created));
     before_id = parts.second;
@@ -197,8 +200,8 @@ absl::StatusOr<Page<JobSnapshot>> Coordinator::ListJobs(int page_size, const std
   }));
   Page<JobSnapshot> page;
   if (CutToPage(records, size)) {
-    page.next_token = fmt::format("{}-{}", records.back().created.time_since_epoch().count(),
-                                  records.back().id);
+    page.next_token =
+        fmt::format("{}-{}", records.back().created.time_since_epoch().count(), records.back().id);
   }
   for (const JobRecord& record : records) {
     MICO_ASSIGN_OR_RETURN(JobSnapshot snapshot, SnapshotOf(record.id));
@@ -226,18 +229,16 @@ absl::StatusOr<std::pair<Page<TrialRecord>, Limits>> Coordinator::ListTrials(
 }
 
 absl::StatusOr<Page<ModelRecord>> Coordinator::ListModels(int page_size, const std::string& token) {
-  return PageByOffset<ModelRecord>(store_, page_size, token,
-                                   [](StoreView& view, int64_t offset, int most) {
-                                     return view.ListModels(offset, most);
-                                   });
+  return PageByOffset<ModelRecord>(
+      store_, page_size, token,
+      [](StoreView& view, int64_t offset, int most) { return view.ListModels(offset, most); });
 }
 
 absl::StatusOr<Page<DatasetRecord>> Coordinator::ListDatasets(int page_size,
                                                               const std::string& token) {
-  return PageByOffset<DatasetRecord>(store_, page_size, token,
-                                     [](StoreView& view, int64_t offset, int most) {
-                                       return view.ListDatasets(offset, most);
-                                     });
+  return PageByOffset<DatasetRecord>(
+      store_, page_size, token,
+      [](StoreView& view, int64_t offset, int most) { return view.ListDatasets(offset, most); });
 }
 
 absl::StatusOr<std::vector<TargetSnapshot>> Coordinator::ListTargets() {
@@ -245,14 +246,12 @@ absl::StatusOr<std::vector<TargetSnapshot>> Coordinator::ListTargets() {
   absl::MutexLock lock(&mutex_);
   for (const auto& [name, target] : targets_) {
     MICO_RETURN_IF_ERROR(RememberTable(target.profile_key));
-    TargetSnapshot snapshot{target,
-                            static_cast<int64_t>(tables_.at(target.profile_key)->steps.size()),
-                            {}};
+    TargetSnapshot snapshot{
+        target, static_cast<int64_t>(tables_.at(target.profile_key)->steps.size()), {}};
     for (const auto& [id, worker] : workers_) {
-      const bool holds = std::any_of(worker.targets.begin(), worker.targets.end(),
-                                     [&wanted = name](const Target& held) {
-                                       return held.name == wanted;
-                                     });
+      const bool holds =
+          std::any_of(worker.targets.begin(), worker.targets.end(),
+                      [&wanted = name](const Target& held) { return held.name == wanted; });
       if (holds && IsAlive(worker)) snapshot.workers.push_back(worker.record.name);
     }
     targets.push_back(std::move(snapshot));
@@ -282,9 +281,8 @@ absl::StatusOr<std::pair<JobRecord, TrialRecord>> Coordinator::FindFinishedTrial
                         store_.Read([&](StoreView& view) { return view.FindJob(id); }));
   if (!record) return absl::NotFoundError(fmt::format("job '{}': there is none", id));
   if (trial) {
-    MICO_ASSIGN_OR_RETURN(
-        const std::optional<TrialRecord> found,
-        store_.Read([&](StoreView& view) { return view.FindTrial(id, *trial); }));
+    MICO_ASSIGN_OR_RETURN(const std::optional<TrialRecord> found,
+                          store_.Read([&](StoreView& view) { return view.FindTrial(id, *trial); }));
     if (!found) return absl::NotFoundError(fmt::format("job {}: no trial {}", id, *trial));
     if (found->trial.state != TrialState::kFinished) {
       return absl::FailedPreconditionError(
@@ -318,7 +316,21 @@ absl::StatusOr<ArtifactSnapshot> Coordinator::GetArtifact(const std::string& job
     MICO_ASSIGN_OR_RETURN(artifact, store_.Read(find));
   }
   if (!artifact) return absl::InternalError("an artifact that was ordered is not there");
+  if (artifact->state == ArtifactState::kPending) artifact->error = WhyArtifactWaits(record);
   return ArtifactSnapshot{*artifact, finished, record.limits};
+}
+
+// Empty if somebody alive can make it.
+std::string Coordinator::WhyArtifactWaits(const JobRecord& record) {
+  v1::Target target;
+  target.ParseFromString(record.target);
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, worker] : workers_) {
+    for (const Target& held : worker.targets) {
+      if (held.name == target.name() && IsAlive(worker)) return "";
+    }
+  }
+  return fmt::format("no worker with target '{}' is connected", target.name());
 }
 
 absl::Status Coordinator::OrderArtifact(const JobRecord& record, const TrialRecord& trial) {
@@ -344,7 +356,8 @@ absl::Status Coordinator::OrderArtifact(const JobRecord& record, const TrialReco
   return committed.get();
 }
 
-// From the very blob that the trial evaluated; where nobody has uploaded it, it is made again first.
+// From the very blob that the trial evaluated; where nobody has uploaded it, it is made again
+// first.
 void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& trial,
                                   PendingChange& change) {
   OpenTask task;
@@ -359,18 +372,19 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
     v1::Target target;
     target.ParseFromString(record.target);
     task.purpose = Purpose::kArtifact;
-    task.task = ArtifactTask{*quantized,
-                             record.package,
-                             record.dataset,
-                             target.name(),
-                             trial.trial.scheme,
-                             Accuracy{trial.trial.correct, trial.trial.total},
-                             trial.test,
-                             trial.trial.cost};
+    task.task = ArtifactTask{*quantized,         record.package,
+                             record.dataset,     target.name(),
+                             trial.trial.scheme, Accuracy{trial.trial.correct, trial.trial.total},
+                             trial.test,         trial.trial.cost};
   } else {
     task.purpose = Purpose::kModels;
-    task.task = EvaluateTask{record.package, record.dataset,       record.calibration, Split::kVal,
-                             1,              {trial.trial.scheme}, true};
+    task.task = EvaluateTask{record.package,
+                             record.dataset,
+                             record.calibration,
+                             Split::kVal,
+                             1,
+                             {trial.trial.scheme},
+                             true};
   }
   AddTask(std::move(task), change);
 }

@@ -5,6 +5,7 @@
 #include "proto/convert.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
+#include "spdlog/spdlog.h"
 
 namespace mico {
 namespace {
@@ -77,11 +78,15 @@ void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
     case Purpose::kCalibrate:
       ApplyCalibration(task, std::get<CalibrateResult>(result.result), delivery, change);
       break;
-    case Purpose::kProfile: ApplyProfile(task, *delivery.table, change); break;
+    case Purpose::kProfile:
+      ApplyProfile(task, *delivery.table, change);
+      break;
     case Purpose::kSearch:
       ApplySearch(task, std::get<EvaluateResult>(result.result), change);
       break;
-    case Purpose::kTest: ApplyTest(task, std::get<EvaluateResult>(result.result), change); break;
+    case Purpose::kTest:
+      ApplyTest(task, std::get<EvaluateResult>(result.result), change);
+      break;
     case Purpose::kModels:
       ApplyModels(task, std::get<EvaluateResult>(result.result), change);
       break;
@@ -119,11 +124,11 @@ void Coordinator::ApplyCalibration(const OpenTask& task, const CalibrateResult& 
   const CalibrationRecord record{CalibrationKey(order.model, spec), result.calibration,
                                  result.float_val, result.float_test};
   calibrations_[record.key] = record;
-  change.Add([record, bytes = delivery.blob_bytes,
-              now = clock_.Now()](StoreTransaction& transaction) {
-    transaction.AddBlob(record.digest, bytes, now);
-    transaction.AddCalibration(record);
-  });
+  change.Add(
+      [record, bytes = delivery.blob_bytes, now = clock_.Now()](StoreTransaction& transaction) {
+        transaction.AddBlob(record.digest, bytes, now);
+        transaction.AddCalibration(record);
+      });
   AdvanceAll(change);
 }
 
@@ -178,12 +183,14 @@ void Coordinator::ApplySearch(const OpenTask& task, const EvaluateResult& result
 
 // An accuracy relative to the widest network is known once that network has been evaluated.
 void Coordinator::ResolveAccuracyLimit(Job& job, PendingChange& change) {
-  if (!job.spec.limits.min_accuracy || job.record.limits.min_accuracy) return;
+  if (job.space == nullptr || !job.spec.limits.min_accuracy || job.record.limits.min_accuracy)
+    return;
   if (job.spec.limits.min_accuracy->kind != RequestedLimit::Kind::kRelative) return;
   const BitScheme widest = WidestScheme(*job.space);
   for (const TrialRecord& record : job.trials) {
     const Trial& trial = record.trial;
-    if (trial.is_probe() || trial.state != TrialState::kFinished || trial.scheme != widest) continue;
+    if (trial.is_probe() || trial.state != TrialState::kFinished || trial.scheme != widest)
+      continue;
     job.record.limits.min_accuracy = job.spec.limits.min_accuracy->value * trial.accuracy();
     auto space = std::make_shared<SearchSpace>(*job.space);
     space->limits = job.record.limits;
@@ -235,8 +242,8 @@ void Coordinator::ApplyModels(const OpenTask& task, const EvaluateResult& result
   const SchemeResult& scheme = result.schemes.front();
   const absl::StatusOr<std::optional<JobRecord>> record =
       store_.Read([&](StoreView& view) { return view.FindJob(task.job); });
-  const absl::StatusOr<std::optional<TrialRecord>> trial = store_.Read(
-      [&](StoreView& view) { return view.FindTrial(task.job, task.trials.front()); });
+  const absl::StatusOr<std::optional<TrialRecord>> trial =
+      store_.Read([&](StoreView& view) { return view.FindTrial(task.job, task.trials.front()); });
   if (!record.ok() || !trial.ok() || !record->has_value() || !trial->has_value()) {
     FailArtifact(task.job, task.trials.front(), "its trial cannot be read", change);
     return;
@@ -265,11 +272,11 @@ void Coordinator::ApplyArtifact(const OpenTask& task, const ArtifactResult& resu
                               result.measured_count,
                               result.measured_flash_bytes,
                               result.measured_ram_bytes};
-  change.Add([record, bytes = delivery.blob_bytes,
-              now = clock_.Now()](StoreTransaction& transaction) {
-    transaction.AddBlob(record.digest, bytes, now);
-    transaction.PutArtifact(record);
-  });
+  change.Add(
+      [record, bytes = delivery.blob_bytes, now = clock_.Now()](StoreTransaction& transaction) {
+        transaction.AddBlob(record.digest, bytes, now);
+        transaction.PutArtifact(record);
+      });
 }
 
 void Coordinator::FailArtifact(const std::string& job, int64_t trial, const std::string& error,
@@ -283,6 +290,8 @@ void Coordinator::FailArtifact(const std::string& job, int64_t trial, const std:
 }
 
 void Coordinator::GiveUp(const OpenTask& task, const std::string& error, PendingChange& change) {
+  spdlog::warn("task {} ({}) of job {} is given up: {}", task.id, ToString(task.purpose), task.job,
+               error);
   SetTaskState(task, TaskState::kFailed, error, change);
   const auto found = jobs_.find(task.job);
   Job* job = found == jobs_.end() ? nullptr : &found->second;

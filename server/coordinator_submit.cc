@@ -9,6 +9,7 @@
 #include "proto/convert.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
+#include "spdlog/spdlog.h"
 
 namespace mico {
 namespace {
@@ -21,8 +22,7 @@ constexpr int64_t kMostTargetsNamed = 50;
 std::string JobId(JobSpec spec, const Target& target) {
   spec.model_name.clear();
   spec.dataset_name.clear();
-  const std::string content =
-      SerializeDeterministically(ToProto(spec)) + "\n" + target.profile_key;
+  const std::string content = SerializeDeterministically(ToProto(spec)) + "\n" + target.profile_key;
   return Digest::Of(content).hex().substr(0, kIdDigits);
 }
 
@@ -48,9 +48,10 @@ absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
   }
   const int64_t outputs = graph.values[graph.output].shape.elements();
   if (dataset.classes > outputs) {
-    return absl::InvalidArgumentError(fmt::format("data set '{}': {} classes; the network has {} "
-                                                  "outputs",
-                                                  dataset.name, dataset.classes, outputs));
+    return absl::InvalidArgumentError(
+        fmt::format("data set '{}': {} classes; the network has {} "
+                    "outputs",
+                    dataset.name, dataset.classes, outputs));
   }
   return absl::OkStatus();
 }
@@ -76,9 +77,8 @@ absl::StatusOr<Target> Coordinator::FindTarget(const std::string& name) {
 
 // From what an earlier submit stored, or by importing the file.
 absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, Graph& graph) {
-  MICO_ASSIGN_OR_RETURN(
-      const std::optional<ModelRecord> known,
-      store_.Read([&](StoreView& view) { return view.FindModel(spec.model); }));
+  MICO_ASSIGN_OR_RETURN(const std::optional<ModelRecord> known,
+                        store_.Read([&](StoreView& view) { return view.FindModel(spec.model); }));
   absl::StatusOr<ModelPackage> package = absl::NotFoundError("");
   if (known && blobs_.Has(known->package)) {
     MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Read(known->package));
@@ -122,9 +122,9 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
 }
 
 absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked) {
-  MICO_ASSIGN_OR_RETURN(
-      const std::optional<DatasetRecord> known,
-      store_.Read([&](StoreView& view) { return view.FindDataset(spec.dataset); }));
+  MICO_ASSIGN_OR_RETURN(const std::optional<DatasetRecord> known, store_.Read([&](StoreView& view) {
+    return view.FindDataset(spec.dataset);
+  }));
   if (known) {
     checked.dataset = *known;
     return absl::OkStatus();
@@ -180,21 +180,20 @@ absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& ch
   const size_t missing = MissingSignatures(*checked.problem, checked.table).size();
   if (missing > 0 && !checked.target.has_board) {
     return absl::FailedPreconditionError(fmt::format(
-        "target '{}': its latency table lacks {} of {} kernels and no worker has a board to measure "
+        "target '{}': its latency table lacks {} of {} kernels and no worker has a board to "
+        "measure "
         "them; start one with a target file that has a `board` section: mico-worker --target FILE",
         checked.target.name, missing, checked.problem->signatures.size()));
   }
   preview.signatures_to_profile = static_cast<int64_t>(missing);
   preview.latency_known = missing == 0;
-  const SearchSpace space =
-      MakeSpace(*checked.problem, preview.latency_known
-                                      ? ProfiledCost(checked.problem, checked.table)
-                                      : StructuralCost(checked.problem));
+  const SearchSpace space = MakeSpace(
+      *checked.problem, preview.latency_known ? ProfiledCost(checked.problem, checked.table)
+                                              : StructuralCost(checked.problem));
   preview.layers = SummarizeLayers(checked.problem->graph, space, checked.layer_parameters);
   preview.log10_space = space.Log10Size();
   MICO_ASSIGN_OR_RETURN(preview.uniform8, space.cost(WidestScheme(space)));
-  for (int64_t Cost::*member :
-       {&Cost::latency_cycles, &Cost::peak_ram_bytes, &Cost::flash_bytes}) {
+  for (int64_t Cost::*member : {&Cost::latency_cycles, &Cost::peak_ram_bytes, &Cost::flash_bytes}) {
     MICO_ASSIGN_OR_RETURN(const Floor floor, LeastCost(space, member));
     preview.floor.*member = floor.cost.*member;
   }
@@ -216,9 +215,9 @@ absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& ch
 absl::StatusOr<Submission> Coordinator::Submit(const std::string& request_id, const JobSpec& spec,
                                                bool validate_only) {
   if (!request_id.empty() && !validate_only) {
-    MICO_ASSIGN_OR_RETURN(
-        const std::optional<std::string> known,
-        store_.Read([&](StoreView& view) { return view.FindRequest(request_id); }));
+    MICO_ASSIGN_OR_RETURN(const std::optional<std::string> known, store_.Read([&](StoreView& view) {
+      return view.FindRequest(request_id);
+    }));
     if (known) {
       MICO_ASSIGN_OR_RETURN(JobSnapshot job, SnapshotOf(*known));
       return Submission{std::move(job), true, std::nullopt};
@@ -237,8 +236,8 @@ absl::StatusOr<Submission> Coordinator::Submit(const std::string& request_id, co
   return StoreJob(request_id, spec, std::move(checked), std::move(preview.warnings));
 }
 
-absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id,
-                                                 const JobSpec& spec, CheckedSpec checked,
+absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id, const JobSpec& spec,
+                                                 CheckedSpec checked,
                                                  std::vector<std::string> warnings) {
   const std::string id = JobId(spec, checked.target);
   MICO_ASSIGN_OR_RETURN(const std::optional<JobRecord> stored,
@@ -274,16 +273,18 @@ absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id,
       record.created = now;
       record.warnings = std::move(warnings);
       record.layer_names = LayerNames(checked.problem->graph);
-      change.Add([checked = std::move(checked), record, model_bytes,
-                  now](StoreTransaction& transaction) {
-        transaction.AddBlob(record.model, model_bytes, now);
-        transaction.AddBlob(record.dataset, checked.dataset.bytes, now);
-        transaction.AddBlob(record.package, checked.package_bytes, now);
-        transaction.AddModel(checked.model);
-        transaction.AddDataset(checked.dataset);
-        transaction.AddJob(record);
-      });
+      change.Add(
+          [checked = std::move(checked), record, model_bytes, now](StoreTransaction& transaction) {
+            transaction.AddBlob(record.model, model_bytes, now);
+            transaction.AddBlob(record.dataset, checked.dataset.bytes, now);
+            transaction.AddBlob(record.package, checked.package_bytes, now);
+            transaction.AddModel(checked.model);
+            transaction.AddDataset(checked.dataset);
+            transaction.AddJob(record);
+          });
       Advance(job, change);
+      spdlog::info("job {}: {} on {}, {} trials by {}", id, spec.model_name, spec.target,
+                   spec.trials, spec.strategy);
     }
     if (!request_id.empty()) {
       change.Add([request_id, id, now](StoreTransaction& transaction) {

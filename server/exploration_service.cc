@@ -19,9 +19,8 @@ grpc::Status ExplorationServiceImpl::SubmitJob(grpc::ServerContext*,
                                                const v1::SubmitJobRequest* request,
                                                v1::SubmitJobResponse* response) {
   if (request->request_id().size() > kMostRequestId) {
-    return ToGrpc(absl::InvalidArgumentError(
-        fmt::format("request_id: {} bytes; needed: at most {}", request->request_id().size(),
-                    kMostRequestId)));
+    return ToGrpc(absl::InvalidArgumentError(fmt::format(
+        "request_id: {} bytes; needed: at most {}", request->request_id().size(), kMostRequestId)));
   }
   const absl::StatusOr<JobSpec> spec = FromProto(request->spec());
   if (!spec.ok()) return ToGrpc(spec.status());

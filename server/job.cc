@@ -37,11 +37,16 @@ std::string PhaseOf(const JobRecord& record) {
   switch (record.state) {
     case JobState::kPreparing:
       return record.calibration.empty() ? "calibrating" : "profiling the target";
-    case JobState::kSearching: return "searching";
-    case JobState::kFinishing: return "measuring the front on test";
-    case JobState::kDone: return "done";
-    case JobState::kFailed: return "failed";
-    case JobState::kCancelled: return "cancelled";
+    case JobState::kSearching:
+      return "searching";
+    case JobState::kFinishing:
+      return "measuring the front on test";
+    case JobState::kDone:
+      return "done";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kCancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -72,10 +77,10 @@ JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target
     const Trial& trial = entry.trial;
     const bool finished = trial.state == TrialState::kFinished;
     if (finished || trial.state == TrialState::kFailed) {
-      snapshot.trials_spent += trial.is_probe() && val_samples > 0
-                                   ? static_cast<double>(trial.samples) /
-                                         static_cast<double>(val_samples)
-                                   : 1.0;
+      snapshot.trials_spent +=
+          trial.is_probe() && val_samples > 0
+              ? static_cast<double>(trial.samples) / static_cast<double>(val_samples)
+              : 1.0;
     }
     if (finished && !trial.is_probe()) ++snapshot.trials_finished;
     if (finished && !trial.label.empty()) snapshot.uniform.push_back(entry);

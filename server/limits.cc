@@ -79,10 +79,10 @@ Limits ResolveLimits(const RequestedLimits& requested, const Target& target,
   Limits limits;
   limits.max_latency_cycles =
       Resolve(requested.max_latency, reference.latency_cycles, target.clock_hz);
-  limits.max_ram_bytes = Tighter(Resolve(requested.max_ram, reference.ram_bytes, 0),
-                                 target.ram_bytes);
-  limits.max_flash_bytes = Tighter(Resolve(requested.max_flash, reference.flash_bytes, 0),
-                                   target.flash_bytes);
+  limits.max_ram_bytes =
+      Tighter(Resolve(requested.max_ram, reference.ram_bytes, 0), target.ram_bytes);
+  limits.max_flash_bytes =
+      Tighter(Resolve(requested.max_flash, reference.flash_bytes, 0), target.flash_bytes);
   if (requested.min_accuracy) {
     const bool relative = requested.min_accuracy->kind == RequestedLimit::Kind::kRelative;
     if (!relative) limits.min_accuracy = requested.min_accuracy->value;

@@ -9,8 +9,8 @@
 
 namespace mico {
 
-// What relative limits refer to: the network with every layer at its widest. Fields are absent while
-// they are not known.
+// What relative limits refer to: the network with every layer at its widest. Fields are absent
+// while they are not known.
 struct Reference {
   std::optional<int64_t> latency_cycles, ram_bytes, flash_bytes;
   std::optional<double> accuracy;

@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/logging.h"
 #include "fmt/format.h"
 #include "server/child_worker.h"
 #include "server/command_line.h"
-#include "server/logging.h"
 #include "server/server.h"
 #include "spdlog/spdlog.h"
 

@@ -106,8 +106,8 @@ absl::StatusOr<std::shared_ptr<const Problem>> MakeProblem(Graph graph, bool inp
         fmt::format("target '{}': announced without widths", target.name));
   }
   if (target.latency_model != "profiled") {
-    return absl::UnimplementedError(fmt::format(
-        "target '{}': latency model '{}'; known: profiled", target.name, target.latency_model));
+    return absl::UnimplementedError(fmt::format("target '{}': latency model '{}'; known: profiled",
+                                                target.name, target.latency_model));
   }
   auto problem = std::make_shared<Problem>();
   problem->graph = std::move(graph);

@@ -89,9 +89,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   builder.RegisterService(parts->blob_service.get());
   parts->grpc_server = builder.BuildAndStart();
   if (parts->grpc_server == nullptr || port == 0) {
-    return absl::UnavailableError(
-        fmt::format("--listen '{}': cannot listen there; is another server running?",
-                    options.listen));
+    return absl::UnavailableError(fmt::format(
+        "--listen '{}': cannot listen there; is another server running?", options.listen));
   }
   parts->address = fmt::format("{}:{}", options.listen.substr(0, options.listen.rfind(':')), port);
   return std::unique_ptr<Server>(new Server(std::move(parts)));

@@ -10,21 +10,30 @@ int64_t Milliseconds(TimePoint time) { return time.time_since_epoch().count(); }
 
 v1::JobState ToProto(JobState state) {
   switch (state) {
-    case JobState::kPreparing: return v1::JOB_STATE_PREPARING;
-    case JobState::kSearching: return v1::JOB_STATE_SEARCHING;
-    case JobState::kFinishing: return v1::JOB_STATE_FINISHING;
-    case JobState::kDone: return v1::JOB_STATE_DONE;
-    case JobState::kFailed: return v1::JOB_STATE_FAILED;
-    case JobState::kCancelled: return v1::JOB_STATE_CANCELLED;
+    case JobState::kPreparing:
+      return v1::JOB_STATE_PREPARING;
+    case JobState::kSearching:
+      return v1::JOB_STATE_SEARCHING;
+    case JobState::kFinishing:
+      return v1::JOB_STATE_FINISHING;
+    case JobState::kDone:
+      return v1::JOB_STATE_DONE;
+    case JobState::kFailed:
+      return v1::JOB_STATE_FAILED;
+    case JobState::kCancelled:
+      return v1::JOB_STATE_CANCELLED;
   }
   return v1::JOB_STATE_UNSPECIFIED;
 }
 
 v1::ArtifactState ToProto(ArtifactState state) {
   switch (state) {
-    case ArtifactState::kPending: return v1::ARTIFACT_STATE_PENDING;
-    case ArtifactState::kReady: return v1::ARTIFACT_STATE_READY;
-    case ArtifactState::kFailed: return v1::ARTIFACT_STATE_FAILED;
+    case ArtifactState::kPending:
+      return v1::ARTIFACT_STATE_PENDING;
+    case ArtifactState::kReady:
+      return v1::ARTIFACT_STATE_READY;
+    case ArtifactState::kFailed:
+      return v1::ARTIFACT_STATE_FAILED;
   }
   return v1::ARTIFACT_STATE_UNSPECIFIED;
 }

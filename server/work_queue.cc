@@ -25,8 +25,8 @@ void WorkQueue::Grant(const WorkItem& item, const std::string& lease_id,
                       const std::string& worker) {
   Leased& leased = leased_[lease_id];
   leased.item = item;
-  leased.lease = {lease_id,      item.task, item.job,
-                  worker,        item.attempts, clock_.Now() + options_.lease_duration,
+  leased.lease = {lease_id, item.task,     item.job,
+                  worker,   item.attempts, clock_.Now() + options_.lease_duration,
                   0.0};
   by_worker_[worker] = lease_id;
   by_task_[item.task] = lease_id;
@@ -43,8 +43,7 @@ std::optional<Lease> WorkQueue::Acquire(const std::string& worker, const std::st
                                         const std::function<bool(int64_t task)>& suits) {
   const auto rank = [this](const WorkItem& item) {
     const auto leases = leases_of_job_.find(item.job);
-    return std::tuple(!item.urgent, leases == leases_of_job_.end() ? 0 : leases->second,
-                      item.task);
+    return std::tuple(!item.urgent, leases == leases_of_job_.end() ? 0 : leases->second, item.task);
   };
   auto best = waiting_.end();
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {

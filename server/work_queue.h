@@ -47,8 +47,8 @@ struct LostLease {
   bool given_up = false;  // that was the last attempt: the task has left the queue
 };
 
-// Who works on what. No timers: expired leases are noticed when somebody next asks. Not thread-safe:
-// the Coordinator guards it.
+// Who works on what. No timers: expired leases are noticed when somebody next asks. Not
+// thread-safe: the Coordinator guards it.
 class WorkQueue {
  public:
   WorkQueue(const Clock& clock, WorkQueueOptions options) : clock_(clock), options_(options) {}
@@ -97,10 +97,10 @@ class WorkQueue {
 
   const Clock& clock_;
   const WorkQueueOptions options_;
-  std::map<int64_t, WorkItem> waiting_;            // by task: oldest first
-  std::map<std::string, Leased> leased_;           // by lease
-  std::map<std::string, std::string> by_worker_;   // worker -> lease
-  std::map<int64_t, std::string> by_task_;         // task -> lease
+  std::map<int64_t, WorkItem> waiting_;           // by task: oldest first
+  std::map<std::string, Leased> leased_;          // by lease
+  std::map<std::string, std::string> by_worker_;  // worker -> lease
+  std::map<int64_t, std::string> by_task_;        // task -> lease
   std::map<std::string, int> leases_of_job_;
 };
 

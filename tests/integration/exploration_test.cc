@@ -64,8 +64,7 @@ TEST_F(ServiceTest, LimitsRelativeToEightBitsHoldOnTheFront) {
   EXPECT_DOUBLE_EQ(job.resolved_min_accuracy(),
                    0.5 * uniform8.val().correct() / uniform8.val().total());
   EXPECT_FALSE(uniform8.within_limits());
-  EXPECT_EQ(FrontAsText(job),
-            ExpectedFront(ListTrials(id), job.resolved_max().latency_cycles()));
+  EXPECT_EQ(FrontAsText(job), ExpectedFront(ListTrials(id), job.resolved_max().latency_cycles()));
 }
 
 TEST_F(ServiceTest, TheSameContentIsOneJob) {
@@ -247,6 +246,31 @@ TEST_F(ServiceTest, ACancelledJobTakesItsTaskFromTheWorker) {
   EXPECT_EQ(GetJob(id).state(), v1::JOB_STATE_DONE);
 }
 
+TEST_F(ServiceTest, AJobCancelledInItsSearchIsTakenUpWhereItStopped) {
+  FakeWorker worker = AnnouncedWorker("a");
+  v1::SubmitJobRequest request = SmallJob("random", 40);
+  request.mutable_spec()->mutable_limits()->mutable_min_accuracy()->set_relative(0.5);
+  const std::string id = Submit(request).job().id();
+  worker.StepUntil([&] { return GetJob(id).trials_finished() >= 8; });
+  grpc::ClientContext context;
+  v1::CancelJobRequest cancel;
+  cancel.set_job(id);
+  v1::Job job;
+  ASSERT_TRUE(exploration_->CancelJob(&context, cancel, &job).ok());
+  const std::vector<v1::Trial> before = ListTrials(id);
+
+  worker.held.reset();
+  EXPECT_EQ(Submit(request).job().id(), id);
+  worker.StepUntil([&] { return HasEnded(id); });
+  EXPECT_EQ(GetJob(id).state(), v1::JOB_STATE_DONE) << GetJob(id).error();
+  const std::vector<v1::Trial> after = ListTrials(id);
+  ASSERT_GE(after.size(), before.size());
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(after[i].scheme_text(), before[i].scheme_text());
+    EXPECT_EQ(after[i].state(), v1::TRIAL_STATE_FINISHED);
+  }
+}
+
 TEST_F(ServiceTest, AFailedSchemeDoesNotFailTheJob) {
   FakeWorker worker = AnnouncedWorker("a");
   worker.fails = [](const Task& task) -> absl::Status {
@@ -295,9 +319,8 @@ TEST_F(ServiceTest, ResultsOfALostLeaseAreRefused) {
 TEST_F(ServiceTest, ARepeatedResultIsRecordedOnceAndGetsTheSameOrder) {
   FakeWorker worker = AnnouncedWorker("a");
   const std::string id = Submit(SmallJob()).job().id();
-  worker.StepUntil([&] {
-    return worker.held && std::holds_alternative<EvaluateTask>(worker.held->task);
-  });
+  worker.StepUntil(
+      [&] { return worker.held && std::holds_alternative<EvaluateTask>(worker.held->task); });
   const WorkerReport report =
       worker.ReportFinished(worker.held->lease_id, worker.Work(worker.held->task));
   const absl::StatusOr<WorkerOrder> first = worker.Say(report);

@@ -69,8 +69,7 @@ absl::StatusOr<Digest> UploadBlob(v1::BlobService::Stub& blobs, const std::strin
   return digest;
 }
 
-FakeWorker::FakeWorker(const std::string& address, std::string id)
-    : id_(std::move(id)) {
+FakeWorker::FakeWorker(const std::string& address, std::string id) : id_(std::move(id)) {
   const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
   workers_ = v1::WorkerService::NewStub(channel);
   blobs_ = v1::BlobService::NewStub(channel);

@@ -141,9 +141,8 @@ std::vector<std::string> ExpectedFront(const std::vector<v1::Trial>& trials, int
   };
   std::vector<v1::Trial> front;
   for (const v1::Trial& trial : candidates) {
-    const bool beaten =
-        std::any_of(candidates.begin(), candidates.end(),
-                    [&](const v1::Trial& other) { return beats(other, trial); });
+    const bool beaten = std::any_of(candidates.begin(), candidates.end(),
+                                    [&](const v1::Trial& other) { return beats(other, trial); });
     if (!beaten) front.push_back(trial);
   }
   std::sort(front.begin(), front.end(), [](const v1::Trial& a, const v1::Trial& b) {

@@ -34,8 +34,8 @@ TEST_F(BlobStoreTest, WhatWasPutIsReadBack) {
   const Digest digest = blobs->Put("some bytes").value();
   EXPECT_TRUE(blobs->Has(digest));
   EXPECT_EQ(blobs->Read(digest).value(), "some bytes");
-  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "blobs" / digest.hex().substr(0, 2) /
-                                      digest.hex()));
+  EXPECT_TRUE(
+      std::filesystem::exists(folder_.path() / "blobs" / digest.hex().substr(0, 2) / digest.hex()));
 }
 
 TEST_F(BlobStoreTest, ChunksAreReadFromAnyOffset) {

@@ -81,17 +81,19 @@ TEST_F(StoreTest, TrialsKeepEverything) {
   record.trial.samples = 32;
   record.trial.cost = {10, 20, 30};
   ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
-  ASSERT_TRUE(store_->Write([&](StoreTransaction& transaction) {
-    transaction.AddTrial("job-1", record, TimePoint{});
-    record.trial.state = TrialState::kFinished;
-    record.trial.correct = 3;
-    record.trial.total = 4;
-    record.trial.kl = 0.25;
-    record.trial.quantized_digest = Digest::Of("q").hex();
-    record.test = {5, 6};
-    transaction.UpdateTrial("job-1", record, TimePoint{});
-    return absl::OkStatus();
-  }).ok());
+  ASSERT_TRUE(store_
+                  ->Write([&](StoreTransaction& transaction) {
+                    transaction.AddTrial("job-1", record, TimePoint{});
+                    record.trial.state = TrialState::kFinished;
+                    record.trial.correct = 3;
+                    record.trial.total = 4;
+                    record.trial.kl = 0.25;
+                    record.trial.quantized_digest = Digest::Of("q").hex();
+                    record.test = {5, 6};
+                    transaction.UpdateTrial("job-1", record, TimePoint{});
+                    return absl::OkStatus();
+                  })
+                  .ok());
   const std::vector<TrialRecord> trials =
       store_->Read([](StoreView& view) { return view.ListTrials("job-1", 0, 10); }).value();
   ASSERT_THAT(trials, SizeIs(1));
@@ -174,9 +176,11 @@ TEST_F(StoreTest, JobsArePagedNewestFirst) {
   }
   const auto list = [&](int64_t before, const std::string& before_id) {
     const std::vector<JobRecord> jobs =
-        store_->Read([&](StoreView& view) {
-          return view.ListJobs(TimePoint(std::chrono::milliseconds(before)), before_id, 2);
-        }).value();
+        store_
+            ->Read([&](StoreView& view) {
+              return view.ListJobs(TimePoint(std::chrono::milliseconds(before)), before_id, 2);
+            })
+            .value();
     std::vector<std::string> ids;
     for (const JobRecord& job : jobs) ids.push_back(job.id);
     return ids;

@@ -57,10 +57,10 @@ TEST(Convert, TargetsSurviveTheWire) {
 TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   const Digest m = Digest::Of("m"), d = Digest::Of("d"), c = Digest::Of("c");
   const BitScheme scheme = BitScheme::Parse("w8a8,w4a4").value();
-  const std::vector<Task> tasks{
-      CalibrateTask{m, d, 256, 7}, ProfileTask{"t", "key", {"conv one", "conv two"}},
-      EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true},
-      ArtifactTask{m, m, d, "t", scheme, {1, 2}, {3, 4}, {5, 6, 7}}};
+  const std::vector<Task> tasks{CalibrateTask{m, d, 256, 7},
+                                ProfileTask{"t", "key", {"conv one", "conv two"}},
+                                EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true},
+                                ArtifactTask{m, m, d, "t", scheme, {1, 2}, {3, 4}, {5, 6, 7}}};
   for (const Task& task : tasks) {
     SCOPED_TRACE(std::string(KindOf(task)));
     const absl::StatusOr<TaskOrder> order = FromProto(ToProto(TaskOrder{"l", "9", 2, task}));

@@ -1,0 +1,100 @@
+// What the coordinator does when a change cannot be written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "base/file.h"
+#include "db/blob_store.h"
+#include "db/store.h"
+#include "server/coordinator.h"
+#include "tests/integration/fake_worker.h"
+#include "tests/integration/small_network.h"
+
+namespace mico {
+namespace {
+
+class StoreFailureTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    store_ = Store::Open(folder_.path() / "mico.sqlite").value();
+    blobs_ = BlobStore::Open(folder_.path() / "blobs").value();
+    coordinator_ = Coordinator::Start(*store_, *blobs_, importer_, clock_, Random(1)).value();
+  }
+
+  WorkerReport Idle() {
+    WorkerReport report;
+    report.worker_id = "a";
+    report.targets = {FakeTarget()};
+    report.evaluates = true;
+    return report;
+  }
+  std::string SubmitJob() {
+    JobSpec spec;
+    spec.model = blobs_->Put(SmallNetwork()).value();
+    spec.dataset = blobs_->Put(SmallData()).value();
+    spec.target = "fake";
+    const absl::StatusOr<Submission> submission = coordinator_->Submit("", spec, false);
+    EXPECT_TRUE(submission.ok()) << submission.status();
+    return submission.ok() ? submission->job.record.id : "";
+  }
+  // As a full disk would have it.
+  void BreakAChange() {
+    EXPECT_FALSE(
+        store_->Enqueue([](StoreTransaction&) { return absl::ResourceExhaustedError("full"); })
+            .get()
+            .ok());
+  }
+
+  ManualClock clock_;
+  TemporaryFolder folder_ = TemporaryFolder::Create().value();
+  OnnxImporter importer_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+TEST_F(StoreFailureTest, WhatIsOnDiskCountsAfterAFailedWrite) {
+  ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
+  const std::string job = SubmitJob();
+  const absl::StatusOr<WorkerOrder> before = coordinator_->Synchronize(Idle());
+  ASSERT_TRUE(before.ok() && before->order);
+
+  BreakAChange();
+  // The lease was on disk: the same order comes again, and the job is still there.
+  const absl::StatusOr<WorkerOrder> after = coordinator_->Synchronize(Idle());
+  ASSERT_TRUE(after.ok()) << after.status();
+  ASSERT_TRUE(after->order);
+  EXPECT_EQ(after->order->lease_id, before->order->lease_id);
+  EXPECT_EQ(coordinator_->GetJob(job)->record.state, JobState::kPreparing);
+}
+
+TEST_F(StoreFailureTest, AJobWhoseWriteFailedDoesNotExist) {
+  ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
+  absl::Notification go;
+  // Holds the writer up while the job is queued behind a change that fails.
+  std::future<absl::Status> broken = store_->Enqueue([&go](StoreTransaction&) {
+    go.WaitForNotification();
+    return absl::ResourceExhaustedError("full");
+  });
+  JobSpec spec;
+  spec.model = blobs_->Put(SmallNetwork()).value();
+  spec.dataset = blobs_->Put(SmallData()).value();
+  spec.target = "fake";
+  absl::StatusOr<Submission> refused = absl::UnknownError("not run");
+  std::thread submitter([&] { refused = coordinator_->Submit("", spec, false); });
+  while (store_->queued() == 0) std::this_thread::yield();
+  go.Notify();
+  submitter.join();
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+  EXPECT_FALSE(broken.get().ok());
+
+  ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
+  EXPECT_TRUE(coordinator_->ListJobs(0, "")->items.empty());
+  EXPECT_FALSE(SubmitJob().empty());
+  EXPECT_EQ(coordinator_->ListJobs(0, "")->items.size(), 1u);
+}
+
+}  // namespace
+}  // namespace mico
