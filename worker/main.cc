@@ -1,0 +1,130 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/logging.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "spdlog/spdlog.h"
+#include "worker/command_line.h"
+#include "worker/self_test.h"
+#include "worker/server_channel.h"
+#include "worker/task_runner.h"
+#include "worker/torch/runtime.h"
+#include "worker/torch/torch_evaluator.h"
+#include "worker/worker_loop.h"
+
+namespace mico {
+namespace {
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// The first signal makes the loop hand back what it holds, a second one ends the process at once.
+void LeaveOnSignal(WorkerLoop& loop, const sigset_t& signals) {
+  std::thread([&loop, signals] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    spdlog::info("leaving; a second signal leaves at once");
+    loop.Leave();
+    sigwait(&signals, &signal);
+    _exit(130);
+  }).detach();
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<Workbench>>> OpenWorkbenches(
+    const WorkerCommand& command) {
+  std::vector<std::unique_ptr<Workbench>> workbenches;
+  for (const std::filesystem::path& file : command.targets) {
+    MICO_ASSIGN_OR_RETURN(std::unique_ptr<Workbench> workbench, Workbench::Open(file));
+    spdlog::info("target {} ({}){}", workbench->target().name, workbench->compiler().version(),
+                 workbench->board() == nullptr ? ", no board" : "");
+    workbenches.push_back(std::move(workbench));
+  }
+  return workbenches;
+}
+
+absl::StatusOr<std::unique_ptr<TorchEvaluator>> OpenEvaluator(const WorkerCommand& command) {
+  if (!command.evaluates) return nullptr;
+  TorchEvaluatorOptions options;
+  options.threads = command.threads;
+  return TorchEvaluator::Create(options);
+}
+
+WorkerLoopOptions LoopOptions(const WorkerCommand& command, const TaskRunner& runner) {
+  WorkerLoopOptions options;
+  options.worker_id = Random(EntropySeed()).Hex(8);
+  options.worker_name = command.name;
+  options.version = MICO_VERSION;
+  options.targets = runner.targets();
+  options.evaluates = command.evaluates;
+  options.leave_when_idle = command.leave_when_idle;
+  return options;
+}
+
+absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
+  MICO_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Workbench>> workbenches,
+                        OpenWorkbenches(command));
+  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<TorchEvaluator> evaluator, OpenEvaluator(command));
+  const std::shared_ptr<grpc::Channel> channel = ConnectToServer(command.server);
+  BlobCacheOptions cache_options;
+  cache_options.folder = command.cache_dir / "blobs";
+  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<BlobCache> blobs,
+                        BlobCache::Open(channel, cache_options));
+  TaskRunnerOptions runner_options;
+  runner_options.version = MICO_VERSION;
+  runner_options.object_cache = command.cache_dir / "objects";
+  runner_options.parallel_compilers = command.threads;
+  TaskRunner runner(*blobs, evaluator.get(), std::move(workbenches), runner_options);
+  WorkerLoop loop(channel, runner, LoopOptions(command, runner));
+  LeaveOnSignal(loop, signals);
+  spdlog::info("{} works for {}", command.name, command.server);
+  loop.Run();
+  return absl::OkStatus();
+}
+
+absl::Status SelfTest(const WorkerCommand& command) {
+  for (const std::filesystem::path& file : command.targets) {
+    MICO_ASSIGN_OR_RETURN(const std::unique_ptr<Workbench> workbench, Workbench::Open(file));
+    MICO_ASSIGN_OR_RETURN(const BoardRun run, RunSelfTest(*workbench, command.self_test));
+    fmt::print("{}: {} of {} cases equal, one inference {} {}\n", workbench->target().name,
+               run.passed, run.passed + run.failed, run.run_count.value_or(0),
+               ToString(workbench->target().counts));
+  }
+  return absl::OkStatus();
+}
+
+int Run(const WorkerCommand& command) {
+  const sigset_t signals = StopSignals();
+  if (command.self_test.empty()) {
+    // Blocked before any thread starts, so that only sigwait sees them.
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  const absl::Status status =
+      command.self_test.empty() ? Work(command, signals) : SelfTest(command);
+  if (status.ok()) return 0;
+  spdlog::error("{}", std::string(status.message()));
+  return status.code() == absl::StatusCode::kDataLoss ? 1 : 2;
+}
+
+}  // namespace
+}  // namespace mico
+
+int main(int argc, char** argv) {
+  mico::PrepareProcess(argc, argv);
+  const mico::ParsedWorkerCommand parsed = mico::ParseWorkerCommandLine(argc, argv);
+  if (parsed.exit_code) return *parsed.exit_code;
+  mico::LogToStandardError(parsed.command.log_format);
+  return mico::Run(parsed.command);
+}

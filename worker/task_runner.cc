@@ -1,0 +1,186 @@
+#include "worker/task_runner.h"
+
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "worker/artifact_builder.h"
+#include "worker/profiler.h"
+
+namespace mico {
+namespace {
+
+template <typename Result>
+TaskResult ToTaskResult(absl::StatusOr<Result> result) {
+  TaskResult task_result;
+  task_result.status = result.status();
+  if (result.ok()) task_result.result = *std::move(result);
+  return task_result;
+}
+
+// Which blob an error is about.
+absl::Status About(std::string_view what, const Digest& digest, const absl::Status& status) {
+  return absl::Status(status.code(), fmt::format("{} {}: {}", what, digest.ShortHex(),
+                                                 std::string(status.message())));
+}
+
+}  // namespace
+
+KeepGoing TaskControl::AsKeepGoing() {
+  return [this](double done) {
+    progress = done;
+    return !cancelled.load();
+  };
+}
+
+TaskRunner::TaskRunner(BlobCache& blobs, Evaluator* evaluator,
+                       std::vector<std::unique_ptr<Workbench>> workbenches,
+                       TaskRunnerOptions options)
+    : blobs_(blobs),
+      evaluator_(evaluator),
+      workbenches_(std::move(workbenches)),
+      options_(std::move(options)) {}
+
+std::vector<Target> TaskRunner::targets() const {
+  std::vector<Target> targets;
+  for (const auto& workbench : workbenches_) targets.push_back(workbench->target());
+  return targets;
+}
+
+TaskResult TaskRunner::Run(const Task& task, TaskControl& control) {
+  // Libraries throw; whatever they throw is this task's failure and not the worker's.
+  try {
+    return std::visit([this, &control](const auto& one) { return ToTaskResult(Do(one, control)); },
+                      task);
+  } catch (const std::bad_alloc&) {
+    return {absl::ResourceExhaustedError("the worker's memory does not suffice for this task"), {}};
+  } catch (const std::exception& error) {
+    return {absl::InternalError(fmt::format("the worker failed: {}", error.what())), {}};
+  }
+}
+
+absl::StatusOr<CalibrateResult> TaskRunner::Do(const CalibrateTask& task, TaskControl& control) {
+  if (evaluator_ == nullptr) return absl::FailedPreconditionError("this worker does not evaluate");
+  MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
+  MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
+  MICO_ASSIGN_OR_RETURN(const CalibrationOutcome outcome,
+                        evaluator_->Calibrate(*model, *dataset, task.train_samples, task.seed,
+                                              control.AsKeepGoing()));
+  CalibrateResult result;
+  MICO_ASSIGN_OR_RETURN(result.calibration,
+                        blobs_.Put(Serialize(outcome.calibration), &control.cancelled));
+  result.input_non_negative = outcome.calibration.input_non_negative;
+  result.float_val = outcome.float_val;
+  result.float_test = outcome.float_test;
+  return result;
+}
+
+absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskControl& control) {
+  if (evaluator_ == nullptr) return absl::FailedPreconditionError("this worker does not evaluate");
+  MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
+  MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
+  MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
+  MICO_ASSIGN_OR_RETURN(const std::vector<SchemeOutcome> outcomes,
+                        evaluator_->Evaluate(*model, *calibration, *dataset, task.split,
+                                             task.samples, task.schemes, control.AsKeepGoing()));
+  EvaluateResult result;
+  for (const SchemeOutcome& outcome : outcomes) {
+    SchemeResult& scheme = result.schemes.emplace_back();
+    if (!outcome.status.ok()) {
+      scheme.error = std::string(outcome.status.message());
+      continue;
+    }
+    scheme.accuracy = outcome.accuracy;
+    scheme.kl = outcome.kl;
+    scheme.quantized = outcome.model_digest;
+    scheme.evaluation = outcome.duration;
+    if (!task.upload_models) continue;
+    MICO_ASSIGN_OR_RETURN(scheme.quantized,
+                          blobs_.Put(Serialize(outcome.model), &control.cancelled));
+  }
+  return result;
+}
+
+absl::StatusOr<ProfileResult> TaskRunner::Do(const ProfileTask& task, TaskControl& control) {
+  MICO_ASSIGN_OR_RETURN(const Workbench* workbench, FindWorkbench(task.target_name));
+  if (workbench->target().profile_key != task.profile_key) {
+    return absl::FailedPreconditionError(
+        fmt::format("target '{}': profile key {}, this worker has {}; its compiler, flags or board "
+                    "differ",
+                    task.target_name, task.profile_key, workbench->target().profile_key));
+  }
+  MICO_ASSIGN_OR_RETURN(
+      const LatencyTable table,
+      Profile(*workbench, task.signatures, CompilerOptionsFor(control), control.AsKeepGoing()));
+  ProfileResult result;
+  MICO_ASSIGN_OR_RETURN(result.latency_table, blobs_.Put(Serialize(table), &control.cancelled));
+  return result;
+}
+
+absl::StatusOr<ArtifactResult> TaskRunner::Do(const ArtifactTask& task, TaskControl& control) {
+  MICO_ASSIGN_OR_RETURN(const Workbench* workbench, FindWorkbench(task.target_name));
+  MICO_ASSIGN_OR_RETURN(const auto package, FetchModel(task.model, control));
+  MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
+  MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(task.quantized, &control.cancelled));
+  const absl::StatusOr<QuantizedModel> model = ParseQuantizedModel(bytes);
+  if (!model.ok()) return About("quantized model", task.quantized, model.status());
+
+  const ArtifactRequest request{task, *package, *model, *dataset, options_.version};
+  MICO_ASSIGN_OR_RETURN(const BuiltArtifact built,
+                        BuildArtifact(request, *workbench, CompilerOptionsFor(control)));
+  ArtifactResult result = built.result;
+  MICO_ASSIGN_OR_RETURN(result.artifact, blobs_.Put(built.tar, &control.cancelled));
+  return result;
+}
+
+absl::StatusOr<std::shared_ptr<const ModelPackage>> TaskRunner::FetchModel(const Digest& digest,
+                                                                           TaskControl& control) {
+  return models_.Get(digest, [&]() -> absl::StatusOr<ModelPackage> {
+    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(digest, &control.cancelled));
+    absl::StatusOr<ModelPackage> package = ParseModelPackage(bytes);
+    return package.ok() ? std::move(package) : About("model", digest, package.status());
+  });
+}
+
+absl::StatusOr<std::shared_ptr<const Dataset>> TaskRunner::FetchDataset(const Digest& digest,
+                                                                        TaskControl& control) {
+  return datasets_.Get(digest, [&]() -> absl::StatusOr<Dataset> {
+    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(digest, &control.cancelled));
+    absl::StatusOr<Dataset> dataset = ParseNpz(bytes);
+    return dataset.ok() ? std::move(dataset) : About("data set", digest, dataset.status());
+  });
+}
+
+absl::StatusOr<std::shared_ptr<const Calibration>> TaskRunner::FetchCalibration(
+    const Digest& digest, TaskControl& control) {
+  return calibrations_.Get(digest, [&]() -> absl::StatusOr<Calibration> {
+    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(digest, &control.cancelled));
+    absl::StatusOr<Calibration> calibration = ParseCalibration(bytes);
+    return calibration.ok() ? std::move(calibration)
+                            : About("calibration", digest, calibration.status());
+  });
+}
+
+absl::StatusOr<const Workbench*> TaskRunner::FindWorkbench(const std::string& target_name) const {
+  std::vector<std::string> names;
+  for (const auto& workbench : workbenches_) {
+    if (workbench->target().name == target_name) return workbench.get();
+    names.push_back(workbench->target().name);
+  }
+  return absl::NotFoundError(
+      fmt::format("target '{}': this worker has {}", target_name,
+                  names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+}
+
+CompilerOptions TaskRunner::CompilerOptionsFor(TaskControl& control) const {
+  CompilerOptions options;
+  options.parallel = options_.parallel_compilers;
+  options.object_cache = options_.object_cache;
+  options.cancelled = &control.cancelled;
+  return options;
+}
+
+}  // namespace mico
