@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -16,9 +15,9 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
-#include "nlohmann/json.hpp"
 #include "proto/convert.h"
 #include "server/server.h"
+#include "tests/bench/bench_report.h"
 #include "tests/integration/fake_worker.h"
 #include "tests/integration/small_network.h"
 
@@ -28,18 +27,18 @@ namespace {
 constexpr int kWorkers = 16;
 
 struct BenchOptions {
-  std::filesystem::path json;
+  std::string json;
   std::filesystem::path folder;  // of the database; the system's temporary folder if empty
   std::string only;
   bool quick = false;
 };
 
-struct Figure {
+struct Load {
   const char* name;
   int trials_per_order;
   double goal;  // trials a second
 };
-constexpr Figure kFigures[] = {
+constexpr Load kLoads[] = {
     {"trials_per_second", 4, 1000.0},           // orders as jobs have them
     {"one_trial_orders_per_second", 1, 500.0},  // one call, one result, one order
 };
@@ -130,39 +129,24 @@ absl::StatusOr<double> Measure(const BenchOptions& options, int trials_per_order
 
 int Run(const BenchOptions& options) {
   const std::chrono::milliseconds duration(options.quick ? 2'000 : 10'000);
-  nlohmann::json report = nlohmann::json::array();
-  bool all_met = true, any = false;
-  fmt::print("{:<30} {:>12} {:>12}  unit\n", "figure", "value", "goal");
-  for (const Figure& figure : kFigures) {
-    if (!options.only.empty() && options.only != figure.name) continue;
-    any = true;
-    const absl::StatusOr<double> value = Measure(options, figure.trials_per_order, duration);
+  BenchReport report("16 workers with a null evaluator");
+  report.Start();
+  for (const Load& load : kLoads) {
+    if (!options.only.empty() && options.only != load.name) continue;
+    const absl::StatusOr<double> value = Measure(options, load.trials_per_order, duration);
     if (!value.ok()) {
-      fmt::print(stderr, "{}: {}\n", figure.name, std::string(value.status().message()));
+      fmt::print(stderr, "service_bench: {}: {}\n", load.name,
+                 std::string(value.status().message()));
       return 1;
     }
-    const bool met = *value >= figure.goal;
-    all_met &= met;
-    fmt::print("{:<30} {:>12.0f} {:>12.0f}  1/s{}\n", figure.name, *value, figure.goal,
-               met ? "" : "  missed");
-    report.push_back({{"name", figure.name},
-                      {"value", *value},
-                      {"goal", figure.goal},
-                      {"unit", "1/s"},
-                      {"met", met}});
+    report.Add(
+        {.name = load.name, .value = *value, .goal = load.goal, .unit = "1/s", .decimals = 0});
   }
-  if (!any) {
-    fmt::print(stderr, "--only '{}': no such figure\n", options.only);
+  if (report.figures().empty()) {
+    fmt::print(stderr, "service_bench: --only '{}': no such figure\n", options.only);
     return 1;
   }
-  if (!options.json.empty()) {
-    const absl::Status written = WriteFileDurably(options.json, report.dump(2) + "\n");
-    if (!written.ok()) {
-      fmt::print(stderr, "{}\n", std::string(written.message()));
-      return 1;
-    }
-  }
-  return all_met ? 0 : 3;
+  return report.Finish("service_bench", options.json);
 }
 
 }  // namespace
