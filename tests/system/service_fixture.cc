@@ -104,7 +104,7 @@ v1::SubmitJobRequest ServiceFixture::ExampleJob(const std::string& request_id) {
   spec.set_target("rv32imc");
   spec.mutable_limits()->mutable_max_latency()->set_relative(0.85);
   spec.set_strategy("sensitivity");
-  spec.set_trials(24);
+  spec.set_trials(80);
   spec.set_seed(5);
   return request;
 }

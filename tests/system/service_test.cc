@@ -93,7 +93,7 @@ TEST_F(ServiceTest, KilledTenTimesTheServerGivesTheFrontOfAnUninterruptedRun) {
   // The same service goes on: now its workers are killed.
   KillWorker(0);
   v1::SubmitJobRequest another = ExampleJob("workers");
-  another.mutable_spec()->set_trials(25);
+  another.mutable_spec()->set_trials(81);
   another.mutable_spec()->set_seed(6);
   StartWorker(0);
   const std::string second = Submit(another).id();
