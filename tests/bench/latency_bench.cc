@@ -138,7 +138,7 @@ class Bench {
         {.name = row + ", error",
          .value = std::abs(error),
          .goal = kMostErrorPercent,
-         .unit = error < 0 ? "% too low" : "% too high",
+         .unit = "%",
          .kind = Goal::kAtMost});
   }
 
