@@ -1,13 +1,14 @@
 #include "client/command_line.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "base/environment_flags.h"
 #include "client/output.h"
 #include "client/units.h"
 #include "client/verbs.h"
@@ -147,18 +148,8 @@ void AddVerbs(CLI::App& app, Command& command) {
   AddListVerb(app, "workers", "Who works, and on what", ListWorkers, command);
 }
 
-// CLI11 would let a file override the environment. As flags before all others the variables rank
-// where they should: the last flag wins, and a file only fills what no flag has set.
-std::vector<std::string> WithEnvironment(const std::vector<std::string>& arguments) {
-  std::vector<std::string> all;
-  for (const auto& [flag, variable] :
-       {std::pair{"--server", "MICO_SERVER"}, std::pair{"--output", "MICO_OUTPUT"}}) {
-    const char* value = std::getenv(variable);
-    if (value != nullptr && *value != '\0') all.push_back(std::string(flag) + "=" + value);
-  }
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  return all;
-}
+constexpr std::array<EnvironmentFlag, 2> kEnvironment{
+    {{"--server", "MICO_SERVER"}, {"--output", "MICO_OUTPUT"}}};
 
 // Checks what the last of several flags has left; CLI11's own checks look at each.
 absl::Status Settle(Command& command) {
@@ -198,7 +189,7 @@ ExitCode RunCommandLine(const std::vector<std::string>& arguments, bool terminal
   AddGlobal(app, command);
   AddVerbs(app, command);
   try {
-    std::vector<std::string> all = WithEnvironment(arguments);
+    std::vector<std::string> all = WithEnvironment(kEnvironment, arguments);
     std::reverse(all.begin(), all.end());  // the order that CLI11 wants
     app.parse(std::move(all));
   } catch (const CLI::ParseError& error) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <system_error>
 
 #include "CLI/CLI.hpp"
+#include "base/environment_flags.h"
 
 namespace mico {
 namespace {
@@ -13,33 +13,14 @@ namespace {
 // Exit code for wrong usage, as in mico-cli.
 constexpr int kWrongUsage = 2;
 
-struct Setting {
-  const char* flag;
-  const char* environment;
-};
-constexpr std::array<Setting, 8> kSettings{{{"--data-dir", "MICO_DATA_DIR"},
-                                            {"--listen", "MICO_LISTEN"},
-                                            {"--port-file", "MICO_PORT_FILE"},
-                                            {"--with-worker", "MICO_WITH_WORKER"},
-                                            {"--targets", "MICO_TARGETS"},
-                                            {"--log-format", "MICO_LOG_FORMAT"},
-                                            {"--lease-ms", "MICO_LEASE_MS"},
-                                            {"--config", "MICO_CONFIG"}}};
-
-// The environment as flags in front of the real ones: later ones win.
-std::vector<std::string> WithEnvironment(int argc, const char* const* argv) {
-  std::vector<std::string> arguments;
-  for (const Setting& setting : kSettings) {
-    const char* value = std::getenv(setting.environment);
-    if (value != nullptr && *value != '\0') {
-      arguments.push_back(std::string(setting.flag) + "=" + value);
-    }
-  }
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  // CLI11 wants them last first.
-  std::reverse(arguments.begin(), arguments.end());
-  return arguments;
-}
+constexpr std::array<EnvironmentFlag, 8> kEnvironment{{{"--data-dir", "MICO_DATA_DIR"},
+                                                       {"--listen", "MICO_LISTEN"},
+                                                       {"--port-file", "MICO_PORT_FILE"},
+                                                       {"--with-worker", "MICO_WITH_WORKER"},
+                                                       {"--targets", "MICO_TARGETS"},
+                                                       {"--log-format", "MICO_LOG_FORMAT"},
+                                                       {"--lease-ms", "MICO_LEASE_MS"},
+                                                       {"--config", "MICO_CONFIG"}}};
 
 std::filesystem::path ProgramFolder() {
   std::error_code error;
@@ -88,7 +69,9 @@ ParsedCommand ParseCommandLine(int argc, const char* const* argv) {
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   try {
-    app.parse(WithEnvironment(argc, argv));
+    std::vector<std::string> arguments = WithEnvironment(kEnvironment, {argv + 1, argv + argc});
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them last first
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     parsed.exit_code = app.exit(error) == 0 ? 0 : kWrongUsage;
     return parsed;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "CLI/CLI.hpp"
+#include "base/environment_flags.h"
 #include "fmt/format.h"
 
 namespace mico {
@@ -14,30 +15,12 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
-struct Setting {
-  const char* flag;
-  const char* environment;
-};
-constexpr std::array<Setting, 6> kSettings{{{"--server", "MICO_SERVER"},
-                                            {"--name", "MICO_NAME"},
-                                            {"--cache-dir", "MICO_CACHE_DIR"},
-                                            {"--threads", "MICO_THREADS"},
-                                            {"--log-format", "MICO_LOG_FORMAT"},
-                                            {"--config", "MICO_CONFIG"}}};
-
-// The environment as flags in front of the real ones: later ones win.
-std::vector<std::string> WithEnvironment(int argc, const char* const* argv) {
-  std::vector<std::string> arguments;
-  for (const Setting& setting : kSettings) {
-    const char* value = std::getenv(setting.environment);
-    if (value != nullptr && *value != '\0') {
-      arguments.push_back(fmt::format("{}={}", setting.flag, value));
-    }
-  }
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them last first
-  return arguments;
-}
+constexpr std::array<EnvironmentFlag, 6> kEnvironment{{{"--server", "MICO_SERVER"},
+                                                       {"--name", "MICO_NAME"},
+                                                       {"--cache-dir", "MICO_CACHE_DIR"},
+                                                       {"--threads", "MICO_THREADS"},
+                                                       {"--log-format", "MICO_LOG_FORMAT"},
+                                                       {"--config", "MICO_CONFIG"}}};
 
 std::string DefaultName() {
   std::array<char, 256> host{};
@@ -67,8 +50,9 @@ void AddOptions(CLI::App& app, WorkerCommand& command) {
   app.add_option("--threads", command.threads, "Of the evaluator; 0: one for each core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_flag_callback("--no-evaluate", [&command] { command.evaluates = false; },
-                        "Take no calibration and evaluation tasks");
+  app.add_flag_callback(
+      "--no-evaluate", [&command] { command.evaluates = false; },
+      "Take no calibration and evaluation tasks");
   app.add_flag("--once", command.leave_when_idle, "Leave as soon as there is nothing to do");
   app.add_option("--log-format", command.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
@@ -93,7 +77,9 @@ ParsedWorkerCommand ParseWorkerCommandLine(int argc, const char* const* argv) {
   self_test->fallthrough();
   self_test->add_option("DIR", command.self_test, "Folder of the artifact")->required();
   try {
-    app.parse(WithEnvironment(argc, argv));
+    std::vector<std::string> arguments = WithEnvironment(kEnvironment, {argv + 1, argv + argc});
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them last first
+    app.parse(std::move(arguments));
     if (!command.self_test.empty() && command.targets.empty()) {
       throw CLI::ValidationError("self-test", "needed: --target FILE");
     }

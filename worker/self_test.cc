@@ -68,9 +68,9 @@ absl::Status CheckPassed(const BoardRun& run, const Target& target) {
 
 absl::StatusOr<BoardRun> RunSelfTest(Workbench& workbench, const std::filesystem::path& artifact) {
   if (workbench.board() == nullptr) {
-    return absl::FailedPreconditionError(fmt::format(
-        "target '{}' has no board; needed: a `board` section in its file",
-        workbench.target().name));
+    return absl::FailedPreconditionError(
+        fmt::format("target '{}' has no board; needed: a `board` section in its file",
+                    workbench.target().name));
   }
   MICO_ASSIGN_OR_RETURN(const std::vector<GeneratedFile> files, ReadSources(artifact));
   MICO_ASSIGN_OR_RETURN(const TemporaryFolder folder, TemporaryFolder::Create());

@@ -129,7 +129,7 @@ void Resize(SplitData& data) {
 }  // namespace
 
 std::optional<std::filesystem::path> DataFolder(const std::filesystem::path& source_folder) {
-  const char* named = std::getenv("MICO_DATA_DIR");
+  const char* named = std::getenv("MICO_TEST_DATA");
   const std::filesystem::path folder =
       named != nullptr ? std::filesystem::path(named) : source_folder / ".." / "shared" / "data";
   if (!std::filesystem::exists(folder / "MANIFEST.md")) return std::nullopt;

@@ -9,7 +9,7 @@
 
 namespace mico {
 
-// The folder of development data: environment MICO_DATA_DIR, or ../shared/data beside the
+// The folder of development data: environment MICO_TEST_DATA, or ../shared/data beside the
 // repository; nothing if neither is there.
 std::optional<std::filesystem::path> DataFolder(const std::filesystem::path& source_folder);
 

@@ -18,7 +18,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::filesystem::path DataFolder() {
-  const char* given = std::getenv("MICO_DATA_DIR");
+  const char* given = std::getenv("MICO_TEST_DATA");
   return given != nullptr ? given : std::filesystem::path(MICO_SOURCE_DIR) / "../shared/data";
 }
 
@@ -27,7 +27,7 @@ class RealNetworksTest : public ::testing::Test {
   void SetUp() override {
     if (std::filesystem::is_directory(DataFolder() / "models")) return;
     const std::string missing =
-        fmt::format("no networks in {}; set MICO_DATA_DIR", (DataFolder() / "models").string());
+        fmt::format("no networks in {}; set MICO_TEST_DATA", (DataFolder() / "models").string());
     if (std::getenv("CI") != nullptr) FAIL() << missing;
     GTEST_SKIP() << missing;
   }

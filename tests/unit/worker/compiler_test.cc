@@ -164,21 +164,44 @@ TEST_F(CompilerTest, TheIdentityChangesWithFlagsAndBspContentsAndNothingElse) {
   EXPECT_NE(identity({"-O2"}), first);
 }
 
-TEST_F(CompilerTest, AnUnchangedSourceComesFromTheCacheAndAChangedHeaderDoesNot) {
-  CompilerOptions options;
-  options.object_cache = folder_->path() / "cache";
-  std::vector<GeneratedFile> files = SmallProgram();
-  ASSERT_TRUE(BuildFor("rv32imc", files, options).ok());
-  const auto cached = [&options] {
+class ObjectCacheTest : public CompilerTest {
+ protected:
+  // The number of kept objects after a build.
+  ptrdiff_t KeptAfter(const std::vector<GeneratedFile>& files) {
+    CompilerOptions options;
+    options.object_cache = folder_->path() / "cache";
+    const absl::Status status = BuildFor("rv32imc", files, options).status();
+    EXPECT_TRUE(status.ok()) << status;
     return std::distance(std::filesystem::directory_iterator(options.object_cache), {});
-  };
-  const auto first = cached();
+  }
 
-  ASSERT_TRUE(BuildFor("rv32imc", files, options).ok());
-  EXPECT_EQ(cached(), first);
-  files[2].content += "/* changed */\n";
-  ASSERT_TRUE(BuildFor("rv32imc", files, options).ok());
-  EXPECT_GT(cached(), first);
+  std::vector<GeneratedFile> program_ = {
+      {"main.c", "#include \"kernels/one.h\"\nint main(void) { return one(); }\n"},
+      {"main.h", "\n"},
+      {"kernels/one.c", "#include \"one.h\"\nint one(void) { return ONE; }\n"},
+      {"kernels/one.h", "#define ONE 1\nint one(void);\n"}};
+};
+
+TEST_F(ObjectCacheTest, AKernelIsCompiledOnceWhateverProgramItIsIn) {
+  const ptrdiff_t first = KeptAfter(program_);
+  program_[0].content += "/* another program */\n";
+  program_[1].content += "/* another header */\n";
+
+  EXPECT_EQ(KeptAfter(program_), first);
+}
+
+TEST_F(ObjectCacheTest, AChangedKernelOrHeaderOfKernelsIsCompiledAgain) {
+  const ptrdiff_t first = KeptAfter(program_);
+  program_[3].content += "/* changed */\n";
+  EXPECT_EQ(KeptAfter(program_), first + 1);
+  program_[2].content += "/* changed */\n";
+  EXPECT_EQ(KeptAfter(program_), first + 2);
+}
+
+TEST_F(ObjectCacheTest, AKernelDoesNotSeeWhatItsObjectIsNotKeptBy) {
+  program_[2].content = "#include \"main.h\"\nint one(void) { return 1; }\n";
+
+  EXPECT_EQ(BuildFor("rv32imc", program_).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(BoardTest, ASerialBoardIsSaidNotToBeSupported) {

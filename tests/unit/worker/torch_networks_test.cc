@@ -24,8 +24,8 @@ class TorchNetworksTest : public ::testing::Test {
   void SetUp() override {
     const auto folder = DataFolder(MICO_SOURCE_DIR);
     if (!folder.has_value()) {
-      ASSERT_EQ(std::getenv("CI"), nullptr) << "no development data; set MICO_DATA_DIR";
-      GTEST_SKIP() << "NOT TESTED: no development data; set MICO_DATA_DIR";
+      ASSERT_EQ(std::getenv("CI"), nullptr) << "no development data; set MICO_TEST_DATA";
+      GTEST_SKIP() << "NOT TESTED: no development data; set MICO_TEST_DATA";
     }
     data_ = *folder;
     auto evaluator = TorchEvaluator::Create();
