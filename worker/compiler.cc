@@ -106,10 +106,44 @@ struct BuildPlan {
   const Toolchain& toolchain;
   const CompilerOptions& options;
   fs::path folder;
+  const std::string& identity;
   std::vector<const GeneratedFile*> sources;
-  std::vector<std::string> include_flags;
-  std::string shared_content;  // what every object depends on: identity and all headers
+  std::vector<const GeneratedFile*> headers;
 };
+
+// Kernels and board support are the same in many programs: they see the headers of their own folder
+// only, so that their objects can be kept. Everything else sees all and is compiled each time.
+// Gives that folder, or "" for everything else.
+std::string_view OwnFolder(const std::string& source) {
+  for (const std::string_view folder : {"kernels/", "bsp/"}) {
+    if (source.starts_with(folder)) return folder;
+  }
+  return "";
+}
+
+std::vector<std::string> IncludeFlags(const BuildPlan& build, const std::string& source) {
+  std::set<std::string> folders;
+  for (const GeneratedFile* header : build.headers) {
+    if (!header->path.starts_with(OwnFolder(source))) continue;
+    const std::string parent = fs::path(header->path).parent_path().string();
+    folders.insert(parent.empty() ? "." : parent);
+  }
+  std::vector<std::string> flags;
+  for (const std::string& folder : folders) flags.push_back("-I" + folder);
+  return flags;
+}
+
+// Where the object of a source is kept; empty if it is not.
+fs::path CachedObject(const BuildPlan& build, const GeneratedFile& source) {
+  const std::string_view own_folder = OwnFolder(source.path);
+  if (build.options.object_cache.empty() || own_folder.empty()) return {};
+  std::string key = fmt::format("{}{}\n{}\n", build.identity, source.path, source.content);
+  for (const GeneratedFile* header : build.headers) {
+    if (!header->path.starts_with(own_folder)) continue;
+    key += fmt::format("{} {}\n", header->path, Digest::Of(header->content).hex());
+  }
+  return build.options.object_cache / (Digest::Of(key).hex() + ".o");
+}
 
 std::string ObjectOf(const std::string& source) {
   std::string name = source;
@@ -121,7 +155,8 @@ std::vector<std::string> CompileCommand(const BuildPlan& build, const std::strin
   std::vector<std::string> command = {build.toolchain.cc, "-std=c99", "-ffunction-sections",
                                       "-fdata-sections"};
   command.insert(command.end(), build.toolchain.cflags.begin(), build.toolchain.cflags.end());
-  command.insert(command.end(), build.include_flags.begin(), build.include_flags.end());
+  const std::vector<std::string> includes = IncludeFlags(build, source);
+  command.insert(command.end(), includes.begin(), includes.end());
   command.insert(command.end(), {"-c", source, "-o", ObjectOf(source)});
   return command;
 }
@@ -148,12 +183,8 @@ ProcessOptions ProcessFor(const BuildPlan& build) {
 absl::Status CompileOne(const BuildPlan& build, const GeneratedFile& source) {
   std::error_code error;
   const fs::path object = build.folder / ObjectOf(source.path);
-  fs::path cached;
-  if (!build.options.object_cache.empty()) {
-    const Digest key = Digest::Of(source.path + "\n" + source.content + build.shared_content);
-    cached = build.options.object_cache / (key.hex() + ".o");
-    if (fs::copy_file(cached, object, error)) return absl::OkStatus();
-  }
+  const fs::path cached = CachedObject(build, source);
+  if (!cached.empty() && fs::copy_file(cached, object, error)) return absl::OkStatus();
   MICO_ASSIGN_OR_RETURN(const ProcessResult result,
                         RunProcess(CompileCommand(build, source.path), ProcessFor(build)));
   if (!result.succeeded()) {
@@ -244,18 +275,13 @@ absl::StatusOr<fs::path> Compiler::Build(std::span<const GeneratedFile> files,
   fs::create_directories(folder / "objects", error);
   if (!options.object_cache.empty()) fs::create_directories(options.object_cache, error);
 
-  BuildPlan build{toolchain_, options, folder, {}, {}, identity_};
-  std::set<std::string> include_folders;
+  BuildPlan build{toolchain_, options, folder, identity_, {}, {}};
   for (const std::span<const GeneratedFile> group : {files, std::span(bsp_files_)}) {
     for (const GeneratedFile& file : group) {
       if (IsSource(file.path)) build.sources.push_back(&file);
-      if (!IsHeader(file.path)) continue;
-      const std::string parent = fs::path(file.path).parent_path().string();
-      include_folders.insert(parent.empty() ? "." : parent);
-      build.shared_content += fmt::format("{} {}\n", file.path, Digest::Of(file.content).hex());
+      if (IsHeader(file.path)) build.headers.push_back(&file);
     }
   }
-  for (const std::string& include : include_folders) build.include_flags.push_back("-I" + include);
   MICO_RETURN_IF_ERROR(CompileAll(build));
   const bool has_linker_script =
       std::any_of(bsp_files_.begin(), bsp_files_.end(),

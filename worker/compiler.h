@@ -20,7 +20,7 @@ struct CompilerOptions {
   int parallel = 0;
   // For one source file, and for the link.
   std::chrono::seconds timeout{120};
-  // Objects of unchanged sources are kept here; empty: nowhere.
+  // Objects of kernels and board support are kept here; empty: nowhere.
   std::filesystem::path object_cache;
   // Stops the compilers soon after it becomes true. May be null.
   const std::atomic<bool>* cancelled = nullptr;
