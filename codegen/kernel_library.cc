@@ -54,6 +54,19 @@ bool IsPackedDepthwise(const StepView& view) {
   return IsDepthwise(view) && view.step.conv().out_channels == view.step.conv().groups;
 }
 
+// Both inputs are bytes. An output of 8 bits or less is written byte by byte.
+bool IsAddOfBytes(const StepView& view) {
+  return view.input(0).type.container_bits() == 8 && view.input(1).type.container_bits() == 8 &&
+         view.output().type.container_bits() <= 8;
+}
+
+// A table of 256 results pays for itself.
+bool IsRequantizeByTable(const StepView& view) {
+  constexpr int64_t kTablePays = 256;
+  return view.input().type.container_bits() == 8 && view.output().type.container_bits() <= 8 &&
+         view.output().shape.elements() >= kTablePays;
+}
+
 int64_t NoScratch(const StepView&) { return 0; }
 
 // One packed window: Kp activations.
@@ -132,6 +145,8 @@ constexpr KernelTemplate kTemplates[] = {
      WeightPacking::kCanonical, NoScratch, false, true, false},
     {StepKind::kConv, "conv2d", "reference/conv2d.inc", "MICO_DECLARE_CONV2D", "c99",
      Parameters::kConv, Always, WeightPacking::kCanonical, NoScratch, false, true, false},
+    {StepKind::kAdd, "add", "c99/add.inc", "MICO_DECLARE_ADD", "c99", Parameters::kAdd,
+     IsAddOfBytes, WeightPacking::kNone, NoScratch, false, true, true},
     {StepKind::kAdd, "add", "reference/add.inc", "MICO_DECLARE_ADD", "c99", Parameters::kAdd,
      Always, WeightPacking::kNone, NoScratch, false, true, true},
     {StepKind::kMaxPool, "max_pool", "reference/max_pool.inc", "MICO_DECLARE_MAX_POOL", "c99",
@@ -147,6 +162,9 @@ constexpr KernelTemplate kTemplates[] = {
      Parameters::kContainer, Always, WeightPacking::kNone, NoScratch, false, true, false},
     {StepKind::kPad, "pad", "reference/pad.inc", "MICO_DECLARE_PAD", "c99", Parameters::kContainer,
      Always, WeightPacking::kNone, NoScratch, false, true, false},
+    {StepKind::kRequantize, "requantize", "c99/requantize.inc", "MICO_DECLARE_REQUANTIZE", "c99",
+     Parameters::kInputOutput, IsRequantizeByTable, WeightPacking::kNone, NoScratch, false, true,
+     true},
     {StepKind::kRequantize, "requantize", "reference/requantize.inc", "MICO_DECLARE_REQUANTIZE",
      "c99", Parameters::kInputOutput, Always, WeightPacking::kNone, NoScratch, false, true, true},
 };

@@ -200,6 +200,31 @@ KernelCase MakeRequantizeCase(const Shape& shape, TensorType type, TensorType ou
   return c;
 }
 
+// What the packed family has beside convolutions: additions and requantizations of bytes, of
+// lengths that end anywhere in a byte.
+std::vector<KernelCase> ByteCases() {
+  std::vector<KernelCase> cases;
+  uint64_t seed = 5000;
+  const std::vector<TensorType> outputs{{8, false}, {8, true},  {4, false}, {4, true},
+                                        {2, false}, {2, true}, {1, false}, {7, true}};
+  for (const bool a_signed : {false, true}) {
+    for (const TensorType output : outputs) {
+      for (int64_t channels = 1; channels <= 9; channels += 2) {
+        const double factor = (seed % 2 == 0 ? 0.3 : 1.7);
+        ++seed;
+        cases.push_back(
+            MakeRequantizeCase({channels, 7, 5}, {8, a_signed}, output, factor, seed));
+        cases.push_back(MakeAddCase({channels, 1, 5}, {8, a_signed}, {8, seed % 2 == 0}, output,
+                                    static_cast<Pattern>(seed % 3), seed));
+      }
+    }
+    cases.push_back(MakeRequantizeCase({3, 3, 3}, {8, a_signed}, {8, true}, 0x1p27, ++seed));
+    cases.push_back(MakeRequantizeCase({3, 3, 3}, {8, a_signed}, {4, true}, 0x1p-29, ++seed));
+  }
+  for (KernelCase& c : cases) c.family = KernelFamily::kC99;
+  return cases;
+}
+
 std::vector<KernelCase> MovingCases() {
   std::vector<KernelCase> cases;
   uint64_t seed = 1000;
@@ -390,10 +415,9 @@ KernelCase MakeConvCase(KernelFamily family, const std::string& operation, const
 
 std::vector<KernelCase> AllCases(KernelFamily family) {
   std::vector<KernelCase> cases = ConvCases(family);
-  if (family == KernelFamily::kReference) {
-    std::vector<KernelCase> moving = MovingCases();
-    cases.insert(cases.end(), moving.begin(), moving.end());
-  }
+  const std::vector<KernelCase> moving =
+      family == KernelFamily::kReference ? MovingCases() : ByteCases();
+  cases.insert(cases.end(), moving.begin(), moving.end());
   return cases;
 }
 

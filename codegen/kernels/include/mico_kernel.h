@@ -237,6 +237,15 @@ static inline int32_t mico_clamp(int32_t value, int32_t lowest, int32_t highest)
   return value;
 }
 
+/* The same where most values are inside: one comparison catches both ends, as the distance from
+ * `lowest` is above the span modulo 2^32 exactly outside (0 <= highest - lowest < 2^17). */
+static inline int32_t mico_clamp_rarely(int32_t value, int32_t lowest, int32_t highest) {
+  if ((uint32_t)value - (uint32_t)lowest > (uint32_t)highest - (uint32_t)lowest) {
+    return value < lowest ? lowest : highest;
+  }
+  return value;
+}
+
 /* The requantization: `accumulator` contains bias and rounding term.
  *   shift >= 0: floor(accumulator * multiplier / 2^(32 + shift))
  *   shift <  0: floor((accumulator * multiplier + 2^(31 + shift)) / 2^(32 + shift))
