@@ -31,12 +31,13 @@ sigset_t StopSignals() {
 }
 
 // The first signal makes the loop hand back what it holds, a second one ends the process at once.
-void LeaveOnSignal(WorkerLoop& loop, const sigset_t& signals) {
-  std::thread([&loop, signals] {
+// It shares the loop, because a signal may come when Run has returned already.
+void LeaveOnSignal(const std::shared_ptr<WorkerLoop>& loop, const sigset_t& signals) {
+  std::thread([loop, signals] {
     int signal = 0;
     sigwait(&signals, &signal);
     spdlog::info("leaving; a second signal leaves at once");
-    loop.Leave();
+    loop->Leave();
     sigwait(&signals, &signal);
     _exit(130);
   }).detach();
@@ -86,10 +87,10 @@ absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
   runner_options.object_cache = command.cache_dir / "objects";
   runner_options.parallel_compilers = command.threads;
   TaskRunner runner(*blobs, evaluator.get(), std::move(workbenches), runner_options);
-  WorkerLoop loop(channel, runner, LoopOptions(command, runner));
+  const auto loop = std::make_shared<WorkerLoop>(channel, runner, LoopOptions(command, runner));
   LeaveOnSignal(loop, signals);
   spdlog::info("{} works for {}", command.name, command.server);
-  loop.Run();
+  loop->Run();
   return absl::OkStatus();
 }
 
