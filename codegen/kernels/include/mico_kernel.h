@@ -120,10 +120,12 @@ typedef struct {
 #define MICO_NOINLINE __attribute__((noinline))
 #define MICO_FENCE __asm__ volatile("" ::: "memory")
 #define MICO_KEEP(variable) __asm__("" : "+r"(variable))
+#define MICO_RARELY(condition) __builtin_expect(!!(condition), 0)
 #else
 #define MICO_NOINLINE
 #define MICO_FENCE ((void)0)
 #define MICO_KEEP(variable) ((void)0)
+#define MICO_RARELY(condition) (condition)
 #endif
 
 /* A word read from or written to bytes. */
@@ -240,7 +242,7 @@ static inline int32_t mico_clamp(int32_t value, int32_t lowest, int32_t highest)
 /* The same where most values are inside: one comparison catches both ends, as the distance from
  * `lowest` is above the span modulo 2^32 exactly outside (0 <= highest - lowest < 2^17). */
 static inline int32_t mico_clamp_rarely(int32_t value, int32_t lowest, int32_t highest) {
-  if ((uint32_t)value - (uint32_t)lowest > (uint32_t)highest - (uint32_t)lowest) {
+  if (MICO_RARELY((uint32_t)value - (uint32_t)lowest > (uint32_t)highest - (uint32_t)lowest)) {
     return value < lowest ? lowest : highest;
   }
   return value;
@@ -254,22 +256,20 @@ static inline int32_t mico_clamp_rarely(int32_t value, int32_t lowest, int32_t h
 static inline int32_t mico_requantize_down(int32_t accumulator, int32_t multiplier, int32_t shift,
                                            int32_t lowest, int32_t highest) {
   const int32_t high = (int32_t)(((int64_t)accumulator * multiplier) >> 32);
-  return mico_clamp(high >> shift, lowest, highest);
+  return mico_clamp_rarely(high >> shift, lowest, highest);
 }
 
-/* The quotient may leave int32; it saturates, which the clamp that follows cannot tell from the
- * exact quotient. Shifts of 32 bits only: machines of 32 bits have no others. */
+/* With q = accumulator * multiplier / 2^(32 + shift) the result is floor(q + 1/2), which is
+ * floor((floor(2 q) + 1) / 2), and floor(2 q) is the high word of (accumulator * 2^(1 - shift)) *
+ * multiplier. Where the accumulator does not fit int32 so shifted, |accumulator| >= 2^(30 + shift),
+ * and as the factor is at least 2^(-2 - shift), |q| >= 2^28: beyond either end of any clamp. */
 static inline int32_t mico_requantize_up(int32_t accumulator, int32_t multiplier, int32_t shift,
                                          int32_t lowest, int32_t highest) {
-  const int32_t right = 32 + shift; /* in [2, 31] */
-  const int64_t rounded = (int64_t)accumulator * multiplier + (int64_t)((uint32_t)1 << (right - 1));
-  const int32_t high = (int32_t)(rounded >> 32);
-  const int32_t beyond = high >> (right - 1); /* 0 or -1 where the quotient fits int32 */
-  const uint32_t low =
-      ((uint32_t)((uint64_t)rounded & 0xffffffffu) >> right) | ((uint32_t)high << (32 - right));
-  if (beyond > 0) return highest;
-  if (beyond < -1) return lowest;
-  return mico_clamp((int32_t)low, lowest, highest);
+  const int32_t left = 1 - shift; /* in [2, 31] */
+  const int32_t shifted = (int32_t)((uint32_t)accumulator << left);
+  if (MICO_RARELY(shifted >> left != accumulator)) return accumulator < 0 ? lowest : highest;
+  return mico_clamp_rarely(((int32_t)(((int64_t)shifted * multiplier) >> 32) + 1) >> 1, lowest,
+                           highest);
 }
 
 static inline int32_t mico_requantize(int32_t accumulator, int32_t multiplier, int32_t shift,
