@@ -1,5 +1,8 @@
 // Operators that only move values: most vanish into the view, Concat, Slice and Pad stay.
 
+#include <algorithm>
+#include <numeric>
+
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "model/onnx_operators.h"
@@ -66,12 +69,11 @@ absl::Status SetAxis(const AxisSlice& from, Axis axis, SliceAttributes& slice, S
 absl::StatusOr<std::vector<int64_t>> ReadPads(const OnnxNode& node, const Constants& constants,
                                               size_t rank) {
   MICO_ASSIGN_OR_RETURN(const auto pads, IntegersArgument(node, constants, "pads", 1, 11));
-  std::vector<int64_t> axes;
-  if (node.opset() >= 18 && node.has_input(3)) {
+  std::vector<int64_t> axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  if (node.opset() >= 18) {
     MICO_ASSIGN_OR_RETURN(const auto given, IntegersArgument(node, constants, "axes", 3, 18));
-    axes = *given;
-  } else {
-    for (size_t i = 0; i < rank; ++i) axes.push_back(static_cast<int64_t>(i));
+    if (given.has_value()) axes = *given;
   }
   if (!pads.has_value() || pads->size() != 2 * axes.size()) {
     return Malformed(
@@ -202,7 +204,7 @@ absl::StatusOr<LayoutView> ImportPad(const OnnxNode& node, const OnnxInputs& inp
   }
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> pads,
                         ReadPads(node, inputs.constants, input.rank()));
-  if (pads == std::vector<int64_t>(pads.size(), 0)) return input;
+  if (std::ranges::all_of(pads, [](int64_t pad) { return pad == 0; })) return input;
   if (!HasPlainAxes(input)) return NotPlain(input);
 
   PadAttributes pad;

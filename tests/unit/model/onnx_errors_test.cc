@@ -51,7 +51,8 @@ TEST(OnnxErrorsTest, AChangedByteNeverBreaksTheImporter) {
       std::string changed = bytes;
       changed[i] = static_cast<char>(changed[i] ^ flip);
       const absl::StatusOr<ModelPackage> package = OnnxImporter().Import(changed);
-      if (package.ok()) EXPECT_TRUE(Validate(package->graph).ok()) << i;
+      if (!package.ok()) continue;
+      EXPECT_TRUE(Validate(package->graph).ok()) << i;
     }
   }
 }
