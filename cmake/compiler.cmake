@@ -31,6 +31,10 @@ endif()
 
 # Warnings apply to our own code only; mico_room adds them.
 set(MICO_WARNINGS -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns inside its own std::string where two strings are joined (GCC bug 105651).
+  list(APPEND MICO_WARNINGS -Wno-restrict)
+endif()
 if(MICO_WERROR)
   list(APPEND MICO_WARNINGS -Werror)
 endif()
