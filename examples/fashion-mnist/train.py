@@ -43,25 +43,25 @@ class Separable(nn.Module):
 
 
 class FashionNet(nn.Module):
-    """1x28x28 to ten logits through 28x28x16, 14x14x32 and 7x7x96."""
+    """1x28x28 to ten logits through 14x14x16, 14x14x48 and 7x7x128."""
 
     def __init__(self):
         super().__init__()
-        self.stem = conv_bn(1, 16, 3)
-        self.down = conv_bn(16, 32, 3, stride=2)
+        self.stem = conv_bn(1, 16, 3, stride=2)
+        self.widen = conv_bn(16, 48, 3)
         self.blocks = nn.Sequential(
-            Separable(32, 32),
-            Separable(32, 32),
-            Separable(32, 96, stride=2),
-            Separable(96, 96),
-            Separable(96, 96),
+            Separable(48, 48),
+            Separable(48, 48),
+            Separable(48, 128, stride=2),
+            Separable(128, 128),
+            Separable(128, 128),
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(96, 10)
+        self.classifier = nn.Linear(128, 10)
 
     def forward(self, x):
         x = functional.relu(self.stem(x))
-        x = self.blocks(functional.relu(self.down(x)))
+        x = self.blocks(functional.relu(self.widen(x)))
         return self.classifier(torch.flatten(self.pool(x), 1))
 
 
