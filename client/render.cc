@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "client/output.h"
 #include "client/table.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int kChartColumns = 64;
 constexpr int kChartRows = 14;
+constexpr double kChartedAccuracy = 0.1;        // below the best, at least
 constexpr size_t kChartLines = kChartRows + 3;  // with the axis, its numbers and the legend
 constexpr size_t kLeastTableLines = 5;
 
@@ -152,11 +154,41 @@ std::vector<ChartPoint> ChartPoints(const v1::Job& job) {
   };
   for (const v1::Trial& trial : job.uniform()) add(trial, 'u');
   for (const v1::Trial& trial : job.front()) add(trial, 'o');
-  // What lies far below the best would flatten everything worth looking at.
-  double best = 0.0;
-  for (const ChartPoint& point : points) best = std::max(best, point.accuracy);
-  std::erase_if(points, [&](const ChartPoint& point) { return point.accuracy < best - 0.25; });
   return points;
+}
+
+// Accuracies from here on get the height of the chart; what lies below shares its last row, because
+// it would flatten everything worth looking at.
+double LeastCharted(const std::vector<ChartPoint>& points) {
+  double best = 0.0;
+  std::vector<double> front;
+  for (const ChartPoint& point : points) {
+    best = std::max(best, point.accuracy);
+    if (point.mark == 'o') front.push_back(point.accuracy);
+  }
+  const double near_best = best - kChartedAccuracy;
+  if (front.empty()) return near_best;
+  const size_t quarter = std::min((front.size() + 3) / 4, front.size() - 1);
+  const auto quartile = front.begin() + static_cast<std::ptrdiff_t>(quarter);
+  std::nth_element(front.begin(), quartile, front.end());
+  return std::min(near_best, *quartile);
+}
+
+// The smallest and the greatest of something.
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void Include(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+};
+
+std::string AccuracyLabel(const Range& accuracy, int row, int charted_rows) {
+  if (row >= charted_rows) return fmt::format("{:>8} ", "lower");
+  const double share = static_cast<double>(row) / std::max(charted_rows - 1, 1);
+  return fmt::format("{:6.2f} % ", 100.0 * std::lerp(accuracy.high, accuracy.low, share));
 }
 
 // The numbers below the chart: the least latency on the left, the greatest on the right.
@@ -258,28 +290,37 @@ std::string RenderFront(const v1::Job& job, OutputFormat format, size_t most_row
 std::string RenderChart(const v1::Job& job, int columns, int rows) {
   const std::vector<ChartPoint> points = ChartPoints(job);
   if (points.empty()) return "";
-  const auto [fast, slow] = std::minmax_element(
-      points.begin(), points.end(), [](auto& a, auto& b) { return a.latency < b.latency; });
-  const auto [low, high] = std::minmax_element(
-      points.begin(), points.end(), [](auto& a, auto& b) { return a.accuracy < b.accuracy; });
-  const double width = std::max(slow->latency - fast->latency, 1.0);
-  const double height = std::max(high->accuracy - low->accuracy, 1e-4);
+  const double least = LeastCharted(points);
+  Range latency, accuracy;
+  bool all_charted = true;
+  for (const ChartPoint& point : points) {
+    latency.Include(point.latency);
+    if (point.accuracy >= least) accuracy.Include(point.accuracy);
+    all_charted = all_charted && point.accuracy >= least;
+  }
+  const int charted_rows = all_charted ? rows : rows - 1;
+  const double width = std::max(latency.high - latency.low, 1.0);
+  const double height = std::max(accuracy.high - accuracy.low, 1e-4);
   std::vector<std::string> canvas(static_cast<size_t>(rows),
                                   std::string(static_cast<size_t>(columns), ' '));
   for (const ChartPoint& point : points) {
-    const auto x = std::lround((point.latency - fast->latency) / width * (columns - 1));
-    const auto y = std::lround((high->accuracy - point.accuracy) / height * (rows - 1));
+    const auto x = std::lround((point.latency - latency.low) / width * (columns - 1));
+    const auto y =
+        point.accuracy < least
+            ? rows - 1
+            : std::lround((accuracy.high - point.accuracy) / height * (charted_rows - 1));
     canvas[static_cast<size_t>(y)][static_cast<size_t>(x)] = point.mark;
   }
   std::string text;
   for (int row = 0; row < rows; ++row) {
-    const double accuracy = high->accuracy - height * row / std::max(rows - 1, 1);
-    text += fmt::format("{:6.2f} % |{}\n", 100.0 * accuracy, canvas[static_cast<size_t>(row)]);
+    text += fmt::format("{}|{}\n",
+                        AccuracyLabel({accuracy.high - height, accuracy.high}, row, charted_rows),
+                        canvas[static_cast<size_t>(row)]);
   }
   text += fmt::format("{:>9}+{}\n", "", std::string(static_cast<size_t>(columns), '-'));
-  text += fmt::format("{:>10}{}\n", "",
-                      LatencyAxis(fast->latency, slow->latency,
-                                  PrintableLine(job.target_info().counts()), columns));
+  text += fmt::format(
+      "{:>10}{}\n", "",
+      LatencyAxis(latency.low, latency.high, PrintableLine(job.target_info().counts()), columns));
   return text + fmt::format("{:>10}o front   u uniform\n", "");
 }
 

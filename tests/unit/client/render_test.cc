@@ -149,11 +149,35 @@ TEST(RenderChartTest, TheFastestIsLeftAndTheMostAccurateOnTop) {
             "          o front   u uniform\n");
 }
 
-TEST(RenderChartTest, PointsFarBelowTheBestAreLeftOut) {
+TEST(RenderChartTest, PointsFarBelowTheBestShareTheLastRow) {
   v1::Job job = MakeJob();
-  *job.add_uniform() = MakeTrial(9, 100, 100, {{1, 1}, {1, 1}});
+  *job.add_front() = MakeTrial(9, 250'000, 100, {{1, 1}, {1, 1}});
+  *job.add_uniform() = MakeTrial(10, 1'000'000, 150, {{1, 1}, {1, 1}});
 
-  EXPECT_EQ(RenderChart(job, 11, 4), RenderChart(MakeJob(), 11, 4));
+  EXPECT_EQ(RenderChart(job, 16, 5),
+            " 91.00 % |               u\n"
+            " 90.00 % |       o        \n"
+            " 89.00 % |                \n"
+            " 88.00 % |     o          \n"
+            "   lower |o              u\n"
+            "         +----------------\n"
+            "          250,000 1,000,000 instructions\n"
+            "          o front   u uniform\n");
+}
+
+TEST(RenderChartTest, AFrontThatReachesFarDownKeepsMostOfTheHeight) {
+  v1::Job job;
+  for (int i = 0; i < 8; ++i) {
+    *job.add_front() = MakeTrial(i, 1000 + 100 * i, 200 + 100 * i, {{8, 8}});
+  }
+
+  EXPECT_THAT(RenderChart(job, 8, 7), StartsWith(" 90.00 % |       o\n"
+                                                 " 80.00 % |      o \n"
+                                                 " 70.00 % |     o  \n"
+                                                 " 60.00 % |    o   \n"
+                                                 " 50.00 % |   o    \n"
+                                                 " 40.00 % |  o     \n"
+                                                 "   lower |oo      \n"));
 }
 
 TEST(RenderChartTest, OnePointIsEnough) {
