@@ -26,8 +26,8 @@ struct Target {
   std::vector<int> activation_bits{8, 4, 2};
   CounterKind counts = CounterKind::kCycles;
   std::string latency_model = "profiled";
-  // Names everything a measurement depends on: isa, compiler version, flags, bsp, how the board is
-  // run, the kernel library. Equal keys share one latency table. Filled by the worker.
+  // Names the programs that are measured (isa, compiler, flags, bsp, kernel library), then "-" and
+  // how their board is run; without a board the first alone. Equal keys share one latency table.
   std::string profile_key;
   bool has_board = false;
   friend bool operator==(const Target&, const Target&) = default;

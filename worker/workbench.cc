@@ -11,12 +11,18 @@
 namespace mico {
 namespace {
 
-// Whatever a measurement depends on is in this text.
-Digest ProfileKey(const TargetFile& file, const Compiler& compiler) {
-  const std::vector<std::string> run = file.board ? file.board->run : std::vector<std::string>();
-  return Digest::Of(fmt::format("isa {}\ncounts {}\n{}run {}\nkernels {}\n", file.target.isa,
-                                ToString(file.target.counts), compiler.identity(),
-                                fmt::join(run, "\x1f"), KernelLibraryDigest()));
+// Enough to tell programs and boards apart, and short enough for a key of both.
+constexpr size_t kDigits = 32;
+
+// Whatever a measurement depends on is in these two texts.
+std::string ProfileKey(const TargetFile& file, const Compiler& compiler) {
+  const Digest programs = Digest::Of(fmt::format("isa {}\n{}kernels {}\n", file.target.isa,
+                                                 compiler.identity(), KernelLibraryDigest()));
+  const std::string key = programs.hex().substr(0, kDigits);
+  if (!file.board) return key;
+  const Digest board = Digest::Of(fmt::format("counts {}\nrun {}\n", ToString(file.target.counts),
+                                              fmt::join(file.board->run, "\x1f")));
+  return fmt::format("{}-{}", key, board.hex().substr(0, kDigits));
 }
 
 }  // namespace
@@ -40,7 +46,7 @@ absl::StatusOr<std::unique_ptr<Workbench>> Workbench::Open(TargetFile file) {
   if (file.board) {
     MICO_ASSIGN_OR_RETURN(board, OpenBoard(*file.board));
   }
-  file.target.profile_key = ProfileKey(file, compiler).hex();
+  file.target.profile_key = ProfileKey(file, compiler);
   file.target.has_board = board != nullptr;
   return std::unique_ptr<Workbench>(
       new Workbench(std::move(file), std::move(compiler), std::move(board)));

@@ -12,6 +12,7 @@ namespace mico {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 bool GoOn(double) { return true; }
 
@@ -147,6 +148,16 @@ TEST(WorkbenchTest, TheProfileKeyChangesWithTheFlagsAndWithHowTheBoardIsRun) {
   EXPECT_NE(key([](TargetFile& file) { file.toolchain.cflags.push_back("-Os"); }), unchanged);
   EXPECT_NE(key([](TargetFile& file) { file.board->run.push_back("-snapshot"); }), unchanged);
   EXPECT_NE(key([](TargetFile& file) { file.target.isa = "c99"; }), unchanged);
+}
+
+// By this a server knows which measurements hold for what such a worker builds.
+TEST(WorkbenchTest, WithoutABoardTheProfileKeyIsTheBeginningOfTheOneWith) {
+  absl::StatusOr<TargetFile> file = LoadTargetFile(CatalogueFile("rv32imc"));
+  ASSERT_TRUE(file.ok());
+  const std::string with_board = (*Workbench::Open(*file))->target().profile_key;
+  file->board.reset();
+  file->target.counts = CounterKind::kCycles;
+  EXPECT_THAT(with_board, StartsWith((*Workbench::Open(*file))->target().profile_key + "-"));
 }
 
 }  // namespace
