@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 
@@ -19,9 +21,10 @@ constexpr size_t kChunk = 1 << 16;
 using Archive = std::unique_ptr<archive, decltype(&archive_read_free)>;
 
 absl::Status Broken(archive* zip, std::string_view what) {
-  const char* reason = archive_error_string(zip);
-  return absl::InvalidArgumentError(
-      fmt::format("{}: {}", what, reason != nullptr ? reason : "not readable"));
+  const char* text = archive_error_string(zip);
+  std::string reason = text != nullptr ? text : "not readable";
+  absl::StripTrailingAsciiWhitespace(&reason);  // some of its sentences end with a new line
+  return absl::InvalidArgumentError(fmt::format("{}: {}", what, reason));
 }
 
 absl::StatusOr<Archive> Open(std::string_view bytes) {
