@@ -130,6 +130,7 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
                     worker.record.evaluates == record.evaluates;
   worker.record = record;
   worker.targets = report.targets;
+  worker.left = report.leaving;
   if (!same) {
     spdlog::info("worker {} ({}): {} target(s){}", report.worker_id, report.worker_name,
                  report.targets.size(), report.evaluates ? ", evaluates" : "");
@@ -143,7 +144,7 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
 }
 
 // A name stands for the latest announcement, but one without a board does not replace one with a
-// board whose worker is alive.
+// board whose worker is alive, or whose measurements hold for its programs too.
 void Coordinator::RegisterTargets(const WorkerReport& report, PendingChange& change) {
   const TimePoint now = clock_.Now();
   for (const Target& target : report.targets) {
@@ -155,7 +156,8 @@ void Coordinator::RegisterTargets(const WorkerReport& report, PendingChange& cha
         return entry.first != report.worker_id && IsAlive(entry.second) &&
                std::find(others.begin(), others.end(), known->second) != others.end();
       });
-      if (held && known->second.has_board && !target.has_board) continue;
+      const bool same_programs = known->second.profile_key.starts_with(target.profile_key + "-");
+      if (known->second.has_board && !target.has_board && (held || same_programs)) continue;
     }
     targets_[target.name] = target;
     const TargetRecord record{target.name, SerializeDeterministically(ToProto(target)), now};
@@ -173,7 +175,7 @@ void Coordinator::ForgetSilentWorkers() {
 }
 
 bool Coordinator::IsAlive(const Worker& worker) const {
-  return clock_.Now() - worker.record.last_seen <= options_.queue.lease_duration;
+  return !worker.left && clock_.Now() - worker.record.last_seen <= options_.queue.lease_duration;
 }
 
 int Coordinator::LiveEvaluators() const {

@@ -148,6 +148,7 @@ class Coordinator {
     std::vector<Target> targets;
     TimePoint persisted{};
     std::string last_completed;  // lease
+    bool left = false;           // said goodbye: nobody waits for it
   };
 
   // A finished report with everything that had to be read from blobs.

@@ -39,6 +39,12 @@ std::vector<LayerSummary> SummarizeLayers(const Graph& graph, const SearchSpace&
   return layers;
 }
 
+// An error of a parser, which does not know what the thing it read is called.
+absl::Status About(std::string_view kind, std::string_view name, const absl::Status& error) {
+  return absl::Status(error.code(),
+                      fmt::format("{} '{}': {}", kind, name, std::string(error.message())));
+}
+
 absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
   const Shape& input = graph.values[graph.input].shape;
   if (dataset.sample_shape != ToString(input)) {
@@ -49,9 +55,8 @@ absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
   const int64_t outputs = graph.values[graph.output].shape.elements();
   if (dataset.classes > outputs) {
     return absl::InvalidArgumentError(
-        fmt::format("data set '{}': {} classes; the network has {} "
-                    "outputs",
-                    dataset.name, dataset.classes, outputs));
+        fmt::format("data set '{}': labels up to {}; the network has {} outputs", dataset.name,
+                    dataset.classes - 1, outputs));
   }
   return absl::OkStatus();
 }
@@ -92,7 +97,7 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
     }
     package = importer_.Import(*file);
   }
-  MICO_RETURN_IF_ERROR(package.status());
+  if (!package.ok()) return About("model", spec.model_name, package.status());
   ModelRecord& record = checked.model;
   record.digest = spec.model;
   record.package = package->digest;
@@ -135,7 +140,9 @@ absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked)
         fmt::format("data set '{}': blob {} is not on this server: upload it", spec.dataset_name,
                     spec.dataset.hex()));
   }
-  MICO_ASSIGN_OR_RETURN(const Dataset dataset, ParseNpz(*file));
+  const absl::StatusOr<Dataset> parsed = ParseNpz(*file);
+  if (!parsed.ok()) return About("data set", spec.dataset_name, parsed.status());
+  const Dataset& dataset = *parsed;
   DatasetRecord& record = checked.dataset;
   record.digest = spec.dataset;
   record.name = spec.dataset_name;
@@ -200,6 +207,9 @@ absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& ch
   if (checked.dataset.val_taken_from_train) {
     preview.warnings.push_back(
         "the data have no x_val: the last tenth of train, by a seeded shuffle, is set aside");
+  }
+  if (std::optional<std::string> warning = WarnAboutSeconds(spec.limits, checked.target)) {
+    preview.warnings.push_back(*std::move(warning));
   }
   Reference reference;
   reference.ram_bytes = preview.uniform8.peak_ram_bytes;
@@ -309,6 +319,7 @@ void Coordinator::Resume(Job& job, PendingChange& change) {
   job.space = nullptr;
   job.failures_in_a_row = 0;
   job.results_at_empty_plan = -1;
+  job.recent.clear();  // the rate is that of now, not of the pause
   // Their tasks were cancelled with the job.
   std::vector<int64_t> interrupted;
   for (const TrialRecord& record : job.trials) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include "base/status_macros.h"
@@ -35,8 +36,10 @@ std::optional<int64_t> Tighter(std::optional<int64_t> limit, int64_t capacity) {
   return limit ? std::min(*limit, capacity) : capacity;
 }
 
+std::string ExactBytes(int64_t bytes) { return fmt::format("{} bytes", bytes); }
+
 std::string Bytes(int64_t bytes) {
-  return bytes < 10'000 ? fmt::format("{} bytes", bytes)
+  return bytes < 10'000 ? ExactBytes(bytes)
                         : fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024.0);
 }
 
@@ -44,27 +47,49 @@ std::string Counts(int64_t count, const Target& target) {
   return fmt::format("{} {}", count, ToString(target.counts));
 }
 
-// "with every weight at 1 bit", or what else makes it the least.
-std::string DescribeWidths(const BitScheme& scheme) {
-  const int weight_bits = scheme.size() == 0 ? 0 : scheme[0].weight_bits;
-  const bool uniform =
-      std::all_of(scheme.layers().begin(), scheme.layers().end(),
-                  [&](const LayerBits& layer) { return layer.weight_bits == weight_bits; });
-  if (uniform) {
-    return fmt::format("with every weight at {} bit{}", weight_bits, weight_bits == 1 ? "" : "s");
-  }
-  return fmt::format("with the widths {}", scheme.ToString());
+// One digit a layer, as in the tables of fronts.
+std::string Digits(const BitScheme& scheme, int LayerBits::*width) {
+  std::string digits;
+  for (const LayerBits& layer : scheme.layers()) digits += std::to_string(layer.*width);
+  return digits;
 }
 
-absl::Status CheckFloor(const SearchSpace& space, int64_t Cost::*member,
-                        const std::optional<int64_t>& limit, std::string_view what,
-                        const std::function<std::string(int64_t)>& show) {
-  if (!limit) return absl::OkStatus();
-  MICO_ASSIGN_OR_RETURN(const Floor floor, LeastCost(space, member));
-  if (floor.cost.*member <= *limit) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("{}: at least {} {}; asked: {}", what,
-                                                show(floor.cost.*member),
-                                                DescribeWidths(floor.scheme), show(*limit)));
+bool AllWeightsAlike(const BitScheme& scheme) {
+  return std::all_of(scheme.layers().begin(), scheme.layers().end(), [&](const LayerBits& layer) {
+    return layer.weight_bits == scheme[0].weight_bits;
+  });
+}
+
+// Something that is limited, and how its amounts are told.
+struct Resource {
+  std::string_view name;
+  int64_t Cost::*amount;
+  std::optional<int64_t> limit;
+  int64_t capacity = 0;  // what the target has; 0: as much as is asked for
+  std::function<std::string(int64_t)> show, show_exactly;
+};
+
+// "with every weight at 1 bit", or what else makes it the least. Flash does not see the inputs.
+std::string DescribeWidths(const BitScheme& scheme, const Resource& resource) {
+  if (resource.amount == &Cost::flash_bytes && scheme.size() > 0 && AllWeightsAlike(scheme)) {
+    const int bits = scheme[0].weight_bits;
+    return fmt::format("with every weight at {} bit{}", bits, bits == 1 ? "" : "s");
+  }
+  return fmt::format("with weights of {} and inputs of {} bits",
+                     Digits(scheme, &LayerBits::weight_bits),
+                     Digits(scheme, &LayerBits::input_bits));
+}
+
+std::string DescribeFloor(const Resource& resource, const Floor& floor, const Target& target) {
+  const int64_t least = floor.cost.*resource.amount;
+  const int64_t limit = *resource.limit;
+  // Amounts that differ must look different.
+  const auto& show =
+      resource.show(least) == resource.show(limit) ? resource.show_exactly : resource.show;
+  const std::string whose =
+      limit == resource.capacity ? fmt::format("target '{}' has", target.name) : "asked";
+  return fmt::format("{}: at least {} {}; {}: {}", resource.name, show(least),
+                     DescribeWidths(floor.scheme, resource), whose, show(limit));
 }
 
 double Excess(int64_t value, const std::optional<int64_t>& limit) {
@@ -94,12 +119,34 @@ Limits ResolveLimits(const RequestedLimits& requested, const Target& target,
 }
 
 absl::Status CheckFloors(const SearchSpace& space, const Limits& limits, const Target& target) {
-  MICO_RETURN_IF_ERROR(
-      CheckFloor(space, &Cost::flash_bytes, limits.max_flash_bytes, "flash", Bytes));
-  MICO_RETURN_IF_ERROR(
-      CheckFloor(space, &Cost::peak_ram_bytes, limits.max_ram_bytes, "RAM", Bytes));
-  return CheckFloor(space, &Cost::latency_cycles, limits.max_latency_cycles, "latency",
-                    [&target](int64_t count) { return Counts(count, target); });
+  const auto counts = [&target](int64_t count) { return Counts(count, target); };
+  const Resource resources[] = {
+      {"flash", &Cost::flash_bytes, limits.max_flash_bytes, target.flash_bytes, Bytes, ExactBytes},
+      {"RAM", &Cost::peak_ram_bytes, limits.max_ram_bytes, target.ram_bytes, Bytes, ExactBytes},
+      {"latency", &Cost::latency_cycles, limits.max_latency_cycles, 0, counts, counts}};
+  std::vector<std::string> missed;
+  for (const Resource& resource : resources) {
+    if (!resource.limit) continue;
+    MICO_ASSIGN_OR_RETURN(const Floor floor, LeastCost(space, resource.amount));
+    if (floor.cost.*resource.amount <= *resource.limit) continue;
+    missed.push_back(DescribeFloor(resource, floor, target));
+  }
+  if (missed.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}", fmt::join(missed, "\n")));
+}
+
+std::optional<std::string> WarnAboutSeconds(const RequestedLimits& requested,
+                                            const Target& target) {
+  const std::optional<RequestedLimit>& limit = requested.max_latency;
+  if (!limit || limit->kind != RequestedLimit::Kind::kSeconds ||
+      target.counts != CounterKind::kInstructions) {
+    return std::nullopt;
+  }
+  return fmt::format(
+      "max-latency: {:g} ms is taken as {} instructions, one a cycle at {:g} MHz: target '{}' "
+      "counts instructions, not time",
+      1e3 * limit->value, Resolve(limit, std::nullopt, target.clock_hz).value_or(0),
+      static_cast<double>(target.clock_hz) / 1e6, target.name);
 }
 
 double Violation(const Trial& trial, const Limits& limits) {

@@ -21,9 +21,12 @@ struct Reference {
 Limits ResolveLimits(const RequestedLimits& requested, const Target& target,
                      const Reference& reference);
 
-// InvalidArgument if a limit on something that `space.cost` knows cannot be met by any scheme:
-// "flash: at least 212 KiB with every weight at 1 bit; asked: 180 KiB".
+// InvalidArgument if limits on something that `space.cost` knows cannot be met by any scheme, a
+// line for each of them: "flash: at least 212 KiB with every weight at 1 bit; asked: 180 KiB".
 absl::Status CheckFloors(const SearchSpace& space, const Limits& limits, const Target& target);
+
+// What the reader of a limit in seconds must know where the target counts instructions.
+std::optional<std::string> WarnAboutSeconds(const RequestedLimits& requested, const Target& target);
 
 // Why a finished trial is outside the limits, by how much: "latency 1200 (at most 1000)".
 std::string DescribeViolations(const Trial& trial, const Limits& limits);

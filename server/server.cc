@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "db/data_folder.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr int kLargestRequest = 8 << 20;
 constexpr int kLargestResponse = 64 << 20;
 constexpr std::chrono::seconds kDrain{5};
+constexpr int kLargestPort = 65'535;
 
 }  // namespace
 
@@ -31,6 +33,13 @@ absl::Status CheckLoopback(const std::string& listen) {
   if (colon == std::string::npos) {
     return absl::InvalidArgumentError(
         fmt::format("--listen '{}'; needed: HOST:PORT, as in 127.0.0.1:50051", listen));
+  }
+  // gRPC would take 99999 for another port, and what is no number for 443 or 80.
+  int port = 0;
+  if (!absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > kLargestPort) {
+    return absl::InvalidArgumentError(
+        fmt::format("--listen '{}': port '{}'; needed: a number from 0 (any free one) to {}",
+                    listen, listen.substr(colon + 1), kLargestPort));
   }
   const std::string host = listen.substr(0, colon);
   in_addr address{};
@@ -91,6 +100,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   if (parts->grpc_server == nullptr || port == 0) {
     return absl::UnavailableError(fmt::format(
         "--listen '{}': cannot listen there; is another server running?", options.listen));
+  }
+  // By itself gRPC answers for the server as a whole only.
+  for (const char* service :
+       {v1::WorkerService::service_full_name(), v1::ExplorationService::service_full_name(),
+        v1::BlobService::service_full_name()}) {
+    parts->grpc_server->GetHealthCheckService()->SetServingStatus(service, true);
   }
   parts->address = fmt::format("{}:{}", options.listen.substr(0, options.listen.rfind(':')), port);
   return std::unique_ptr<Server>(new Server(std::move(parts)));

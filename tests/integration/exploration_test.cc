@@ -162,6 +162,54 @@ TEST_F(ServiceTest, ATargetWithoutBoardOrTableIsRefusedWithTheCommand) {
   EXPECT_THAT(status.error_message(), HasSubstr("mico-worker --target FILE"));
 }
 
+TEST_F(ServiceTest, MeasurementsServeTheSameProgramsAfterTheirBoardHasLeft) {
+  FakeWorker board = AnnouncedWorker("board");
+  const std::string first = Submit(SmallJob()).job().id();
+  board.StepUntil([&] { return HasEnded(first); });
+  WorkerReport goodbye = board.Report();
+  goodbye.leaving = true;
+  ASSERT_TRUE(board.Say(goodbye).ok());
+
+  FakeWorker worker(address(), "without a board");
+  worker.target.has_board = false;
+  worker.target.profile_key = "fake";  // "fake-board" is the key with the board
+  worker.Step();
+  const std::string second = Submit(SmallJob("uniform", 7)).job().id();
+  worker.StepUntil([&] { return HasEnded(second); });
+  EXPECT_EQ(GetJob(second).state(), v1::JOB_STATE_DONE) << GetJob(second).error();
+}
+
+TEST_F(ServiceTest, MeasurementsOfOtherProgramsDoNotServe) {
+  FakeWorker board = AnnouncedWorker("board");
+  const std::string first = Submit(SmallJob()).job().id();
+  board.StepUntil([&] { return HasEnded(first); });
+  WorkerReport goodbye = board.Report();
+  goodbye.leaving = true;
+  ASSERT_TRUE(board.Say(goodbye).ok());
+
+  FakeWorker worker(address(), "without a board");
+  worker.target.has_board = false;
+  worker.target.profile_key = "newer";
+  worker.Step();
+  v1::SubmitJobResponse response;
+  EXPECT_EQ(TrySubmit(SmallJob("uniform", 7), &response).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(ServiceTest, AFileThatCannotBeReadIsNamed) {
+  FakeWorker worker = AnnouncedWorker("a");
+  v1::SubmitJobRequest request = SmallJob();
+  request.mutable_spec()->set_model_name("cut off.onnx");
+  request.mutable_spec()->set_model_digest(UploadBlob(*blobs_, "no model")->hex());
+  v1::SubmitJobResponse response;
+  EXPECT_THAT(TrySubmit(request, &response).error_message(), HasSubstr("model 'cut off.onnx': "));
+
+  request = SmallJob();
+  request.mutable_spec()->set_dataset_name("cut off.npz");
+  request.mutable_spec()->set_dataset_digest(UploadBlob(*blobs_, "no data")->hex());
+  EXPECT_THAT(TrySubmit(request, &response).error_message(), HasSubstr("data set 'cut off.npz': "));
+}
+
 TEST_F(ServiceTest, UnknownTargetsAndBlobsAreNamed) {
   FakeWorker worker = AnnouncedWorker("a");
   v1::SubmitJobResponse response;
@@ -344,6 +392,11 @@ TEST_F(ServiceTest, ALeavingWorkerHandsItsTaskBackUnharmed) {
   const absl::StatusOr<WorkerOrder> answer = leaving.Say(report);
   ASSERT_TRUE(answer.ok());
   EXPECT_FALSE(answer->order);
+  grpc::ClientContext context;
+  v1::ListWorkersResponse workers;
+  ASSERT_TRUE(exploration_->ListWorkers(&context, {}, &workers).ok());
+  ASSERT_THAT(workers.workers(), SizeIs(1));
+  EXPECT_FALSE(workers.workers(0).alive());
 
   FakeWorker next = AnnouncedWorker("next");
   ASSERT_TRUE(next.held);

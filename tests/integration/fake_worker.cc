@@ -34,7 +34,7 @@ Target FakeTarget() {
   target.clock_hz = 1'000'000;
   target.flash_bytes = 1 << 20;
   target.ram_bytes = 1 << 20;
-  target.profile_key = "fake-board-1";
+  target.profile_key = "fake-board";
   target.has_board = true;
   return target;
 }

@@ -77,6 +77,41 @@ TEST(CheckFloors, SaysTheFloorAndTheWidthsThatReachIt) {
   EXPECT_TRUE(CheckFloors(space, limits, Target{}).ok());
 }
 
+TEST(CheckFloors, EveryLimitThatCannotBeMetHasItsLine) {
+  Limits limits;
+  limits.max_flash_bytes = 1024;
+  limits.max_ram_bytes = 11'999;
+  EXPECT_EQ(CheckFloors(BitCountingSpace(), limits, Target{}).message(),
+            "flash: at least 20.0 KiB with every weight at 1 bit; asked: 1024 bytes\n"
+            // 11.7 KiB, both of them.
+            "RAM: at least 12000 bytes with weights of 88 and inputs of 84 bits; asked: 11999 "
+            "bytes");
+}
+
+TEST(CheckFloors, ALimitOfTheTargetIsNotSaidToBeAskedFor) {
+  Target target;
+  target.name = "tiny";
+  target.flash_bytes = 1024;
+  const Limits limits = ResolveLimits(RequestedLimits{}, target, Reference{});
+  EXPECT_THAT(std::string(CheckFloors(BitCountingSpace(), limits, target).message()),
+              HasSubstr("; target 'tiny' has: 1024 bytes"));
+}
+
+TEST(WarnAboutSeconds, OnlyWhereInstructionsAreCounted) {
+  RequestedLimits requested;
+  requested.max_latency = {Kind::kSeconds, 0.012};
+  Target target;
+  target.name = "emulated";
+  target.clock_hz = 80'000'000;
+  EXPECT_FALSE(WarnAboutSeconds(requested, target));
+  target.counts = CounterKind::kInstructions;
+  EXPECT_EQ(WarnAboutSeconds(requested, target),
+            "max-latency: 12 ms is taken as 960000 instructions, one a cycle at 80 MHz: target "
+            "'emulated' counts instructions, not time");
+  requested.max_latency = {Kind::kRelative, 0.7};
+  EXPECT_FALSE(WarnAboutSeconds(requested, target));
+}
+
 TEST(CheckFloors, LatencyIsInTheTargetsUnit) {
   Limits limits;
   limits.max_latency_cycles = 1;
@@ -92,6 +127,13 @@ TEST(CheckLoopback, OtherAddressesAreRefused) {
   EXPECT_TRUE(CheckLoopback("[::1]:0").ok());
   for (const char* other : {"0.0.0.0:50051", "192.168.1.2:1", "[::]:1", "127.evil.com:1", "host"}) {
     EXPECT_FALSE(CheckLoopback(other).ok()) << other;
+  }
+}
+
+TEST(CheckLoopback, APortIsANumberThatPortsCanHave) {
+  EXPECT_TRUE(CheckLoopback("127.0.0.1:65535").ok());
+  for (const char* other : {"127.0.0.1:65536", "127.0.0.1:", "127.0.0.1:-1", "localhost:http"}) {
+    EXPECT_THAT(std::string(CheckLoopback(other).message()), HasSubstr("a number from 0")) << other;
   }
 }
 
