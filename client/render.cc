@@ -14,9 +14,10 @@ namespace mico {
 namespace {
 
 constexpr int kChartColumns = 64;
-constexpr int kChartRows = 14;
-constexpr double kChartedAccuracy = 0.1;        // below the best, at least
-constexpr size_t kChartLines = kChartRows + 3;  // with the axis, its numbers and the legend
+constexpr size_t kMostChartRows = 14;
+constexpr size_t kLeastChartRows = 6;
+constexpr double kChartedAccuracy = 0.1;  // below the best, at least
+constexpr size_t kLinesBelowChart = 3;    // the axis, its numbers and the legend
 constexpr size_t kLeastTableLines = 5;
 
 double Share(const v1::Accuracy& accuracy) {
@@ -232,8 +233,9 @@ size_t Lines(std::string_view text) {
 std::string PictureOfFront(const v1::Job& job, size_t room) {
   if (job.front_size() + job.uniform_size() == 0) return "";
   std::string text;
-  if (room >= kChartLines + kLeastTableLines) {
-    text = RenderChart(job, kChartColumns, kChartRows);
+  if (room >= kLeastChartRows + kLinesBelowChart + kLeastTableLines) {
+    const size_t rows = std::min(kMostChartRows, room - kLinesBelowChart - kLeastTableLines);
+    text = RenderChart(job, kChartColumns, static_cast<int>(rows));
     room -= room == kEveryRow ? 0 : Lines(text);
   }
   // Its header and the line below it.

@@ -222,6 +222,19 @@ TEST(RenderJobTest, ThePictureShrinksUntilItFits) {
   EXPECT_EQ(Lines(RenderJob(job, 3)), 2u);
 }
 
+TEST(RenderJobTest, AUsualTerminalHasRoomForTheChartOfARunningJob) {
+  v1::Job job = MakeJobWithFrontOf(40);
+  job.add_running()->set_kind("evaluate");
+  job.mutable_float_val()->set_total(10000);
+  job.set_stop_reason("the budget is spent");
+
+  const std::string text = RenderJob(job, 22);
+
+  EXPECT_EQ(Lines(text), 22u);
+  EXPECT_THAT(text, HasSubstr("o front   u uniform"));
+  EXPECT_THAT(text, HasSubstr("rows; all: mico-cli front 4f1c22aa"));
+}
+
 TEST(RenderJobTest, AFleetOfWorkersIsCountedWhereThereIsNoRoom) {
   v1::Job job = MakeJob();
   for (int i = 0; i < 16; ++i) job.add_running()->set_kind("evaluate");
