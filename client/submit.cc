@@ -91,8 +91,9 @@ std::string LayerTable(const v1::Preview& preview, OutputFormat format) {
 }
 
 std::string CostLine(std::string_view name, const v1::Cost& cost, bool latency_known) {
-  const std::string latency =
-      latency_known ? "  latency " + FormatCount(cost.latency_cycles()) : "  latency not yet known";
+  // Code is measured with the latency.
+  const std::string latency = latency_known ? "  latency " + FormatCount(cost.latency_cycles())
+                                            : " without code  latency not yet known";
   return fmt::format("{:<12} RAM {}  flash {}{}\n", name, FormatBytes(cost.peak_ram_bytes()),
                      FormatBytes(cost.flash_bytes()), latency);
 }

@@ -154,7 +154,7 @@ TEST_F(VerbsTest, ADryRunShowsThePreviewAndMakesNoJob) {
   EXPECT_TRUE(server_.exploration.submits.at(0).validate_only());
   EXPECT_THAT(outcome.out, HasSubstr("conv1"));
   EXPECT_THAT(outcome.out, HasSubstr("10^12.5 schemes"));
-  EXPECT_THAT(outcome.out, HasSubstr("latency not yet known"));
+  EXPECT_THAT(outcome.out, HasSubstr(" without code  latency not yet known"));
   EXPECT_THAT(outcome.out, HasSubstr("no job was made"));
 }
 
