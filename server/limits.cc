@@ -132,7 +132,9 @@ absl::Status CheckFloors(const SearchSpace& space, const Limits& limits, const T
     missed.push_back(DescribeFloor(resource, floor, target));
   }
   if (missed.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("{}", fmt::join(missed, "\n")));
+  if (missed.size() == 1) return absl::InvalidArgumentError(missed[0]);
+  return absl::InvalidArgumentError(
+      fmt::format("{} limits cannot be met:\n  {}", missed.size(), fmt::join(missed, "\n  ")));
 }
 
 std::optional<std::string> WarnAboutSeconds(const RequestedLimits& requested,

@@ -82,9 +82,10 @@ TEST(CheckFloors, EveryLimitThatCannotBeMetHasItsLine) {
   limits.max_flash_bytes = 1024;
   limits.max_ram_bytes = 11'999;
   EXPECT_EQ(CheckFloors(BitCountingSpace(), limits, Target{}).message(),
-            "flash: at least 20.0 KiB with every weight at 1 bit; asked: 1024 bytes\n"
+            "2 limits cannot be met:\n"
+            "  flash: at least 20.0 KiB with every weight at 1 bit; asked: 1024 bytes\n"
             // 11.7 KiB, both of them.
-            "RAM: at least 12000 bytes with weights of 88 and inputs of 84 bits; asked: 11999 "
+            "  RAM: at least 12000 bytes with weights of 88 and inputs of 84 bits; asked: 11999 "
             "bytes");
 }
 
