@@ -7,9 +7,10 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 420, 70, 50, 40, 20
 
 
 def points(rows):
-    """(latency as a share of uniform 8 bit, val accuracy in percent, name) of each row."""
+    """(latency as a share of uniform 8 bit, val accuracy in percent, name, on the front) of rows."""
     for row in rows:
-        yield float(row["vs 8 bit"].rstrip("x")), 100 * float(row["val"]), row["network"]
+        latency, accuracy = float(row["latency_vs_uniform8"]), 100 * float(row["val"])
+        yield latency, accuracy, row["network"], row["front"] == "yes"
 
 
 def main():
@@ -37,15 +38,15 @@ def main():
         value = x_low + (x_high - x_low) * step / 5
         out.append(f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{value:.2f}x</text>')
     out.append(f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">latency, share of the uniform 8-bit network</text>')
-    front = sorted(p for p in shown if p[2] == "front" or p[2].endswith("*"))
-    path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b, _ in front)
+    front = sorted(p for p in shown if p[3])
+    path = " ".join(f"{x(p[0]):.1f},{y(p[1]):.1f}" for p in front)
     out.append(f'<polyline points="{path}" fill="none" stroke="#1565c0" stroke-width="1.5"/>')
-    for a, b, name in shown:
-        if name.startswith("uniform"):
-            label = name.replace("uniform ", "").replace(" *", "")
+    for a, b, name, on_front in shown:
+        if name:
+            label = name.replace("uniform ", "")
             out.append(f'<rect x="{x(a) - 4:.1f}" y="{y(b) - 4:.1f}" width="8" height="8" fill="#c62828"/>')
             out.append(f'<text x="{x(a) + 8:.1f}" y="{y(b) + 16:.1f}" fill="#c62828">{label}</text>')
-        if name == "front" or name.endswith("*"):
+        if on_front:
             out.append(f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="4" fill="#1565c0"/>')
     out.append(f'<text x="{WIDTH - RIGHT}" y="24" text-anchor="end"><tspan fill="#1565c0">● found</tspan>'
                '  <tspan fill="#c62828">■ uniform</tspan></text></svg>')
