@@ -101,12 +101,26 @@ int64_t PackedFullyConnectedScratch(const StepView& view) {
   return ReadsInputInPlace(view) ? 0 : PackedRowBytes(view);
 }
 
+// Weights, the sums of a row and the part of the input that a band of rows needs; a word holds 2
+// outputs, or bytes one each.
 int64_t PackedDepthwiseScratch(const StepView& view) {
+  constexpr int64_t kBand = 16;
   const ConvAttributes& conv = view.step.conv();
-  const int64_t rows = (conv.kernel_height - 1) * conv.dilation_height + 1;
-  const int64_t columns = (view.output().shape.width + 1) * conv.stride_width +
-                          (conv.kernel_width - 1) * conv.dilation_width;
-  return 4 * (rows * columns + conv.kernel_height * conv.kernel_width);
+  const Shape& out = view.output().shape;
+  const ConvView sizes = ViewConv(view.graph, view.step);
+  const int64_t taps = conv.kernel_height * conv.kernel_width;
+  const bool is_signed = view.input().type.is_signed;
+  const int64_t most_x = (int64_t{1} << (sizes.input_container - is_signed)) - !is_signed;
+  const int64_t most_w = std::max((1 << (sizes.weight_container - 1)) - 1, 1);
+  const int64_t most = taps * most_x * most_w;
+  const int64_t fields = most <= 32767 ? 2 : 1;
+  const int64_t group = (out.width + fields - 1) / fields;
+  const int64_t columns =
+      (group - 1) * conv.stride_width + (conv.kernel_width - 1) * conv.dilation_width + 1;
+  const int64_t band = std::min(out.height, std::max<int64_t>(kBand / conv.stride_height, 1));
+  const int64_t rows =
+      (band - 1) * conv.stride_height + (conv.kernel_height - 1) * conv.dilation_height + 1;
+  return 4 * (taps + fields * group) + rows * columns * (fields == 1 ? 1 : 4);
 }
 
 // Which parts of a step's types are in a kernel's macros and name.

@@ -205,15 +205,14 @@ KernelCase MakeRequantizeCase(const Shape& shape, TensorType type, TensorType ou
 std::vector<KernelCase> ByteCases() {
   std::vector<KernelCase> cases;
   uint64_t seed = 5000;
-  const std::vector<TensorType> outputs{{8, false}, {8, true},  {4, false}, {4, true},
+  const std::vector<TensorType> outputs{{8, false}, {8, true}, {4, false}, {4, true},
                                         {2, false}, {2, true}, {1, false}, {7, true}};
   for (const bool a_signed : {false, true}) {
     for (const TensorType output : outputs) {
       for (int64_t channels = 1; channels <= 9; channels += 2) {
         const double factor = (seed % 2 == 0 ? 0.3 : 1.7);
         ++seed;
-        cases.push_back(
-            MakeRequantizeCase({channels, 7, 5}, {8, a_signed}, output, factor, seed));
+        cases.push_back(MakeRequantizeCase({channels, 7, 5}, {8, a_signed}, output, factor, seed));
         cases.push_back(MakeAddCase({channels, 1, 5}, {8, a_signed}, {8, seed % 2 == 0}, output,
                                     static_cast<Pattern>(seed % 3), seed));
       }
@@ -309,6 +308,8 @@ std::vector<NamedSpec> Specs() {
       {"depthwise_conv2d", Spec({4, 7, 7}, 3, 3, 4, 1, {2, 2, 2, 2}, 2, 4)},  // dilated
       {"depthwise_conv2d", Spec({6, 5, 4}, 1, 1, 6, 1, {}, 1, 6)},            // an affine layer
       {"depthwise_conv2d", Spec({2, 3, 67}, 3, 3, 2, 1, around, 1, 2)},       // long rows
+      {"depthwise_conv2d", Spec({4, 35, 5}, 3, 3, 4, 1, around, 1, 4)},       // several bands
+      {"depthwise_conv2d", Spec({4, 39, 2}, 3, 3, 4, 3, around, 1, 4)},       // and strides
       {"depthwise_conv2d",
        Spec({3, 4, 9}, 2, 3, 3, 3, {0, 4, 1, 0}, 1, 3)},                // more padding than taps
       {"depthwise_conv2d", Spec({4, 8, 3}, 8, 3, 4, 1, {}, 1, 4)},      // whole height

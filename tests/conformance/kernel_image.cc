@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <set>
@@ -188,10 +189,18 @@ int64_t ScratchBytes(const KernelCase& c) {
   const int x = c.input().type.container_bits();
   const int w = ContainerBits(c.step().weight_bits);
   if (c.operation == "depthwise_conv2d") {
-    const int64_t rows = (conv.kernel_height - 1) * conv.dilation_height + 1;
+    const int64_t taps = conv.kernel_height * conv.kernel_width;
+    const int64_t most_x = c.input().type.is_signed ? 1 << (x - 1) : (1 << x) - 1;
+    const int64_t bound = taps * most_x * (w == 1 ? 1 : (1 << (w - 1)) - 1);
+    const int64_t fields = bound <= 32767 ? 2 : 1;
+    const int64_t group = (out.width + fields - 1) / fields;
     const int64_t columns =
-        (out.width + 1) * conv.stride_width + (conv.kernel_width - 1) * conv.dilation_width;
-    return 4 * (rows * columns + conv.kernel_height * conv.kernel_width);
+        (group - 1) * conv.stride_width + (conv.kernel_width - 1) * conv.dilation_width + 1;
+    const int64_t band = std::min(out.height, std::max<int64_t>(1, 16 / conv.stride_height));
+    const int64_t rows =
+        (band - 1) * conv.stride_height + (conv.kernel_height - 1) * conv.dilation_height + 1;
+    const int64_t plane = rows * columns * (fields == 1 ? 1 : 4);
+    return 4 * (taps + fields * group) + (plane + 3) / 4 * 4;
   }
   const bool plain_bytes = x == 8 && !c.input().type.is_signed;
   const bool ones = x == 1 && w == 1;
