@@ -27,7 +27,8 @@ report() {
 }
 
 stage install deploy/install-dependencies.sh || { report; exit 1; }
-stage build deploy/build.sh "$preset" || { report; exit 1; }
+# mico-worker by name: without libtorch it would be left out in silence.
+stage build deploy/build.sh "$preset" all mico-worker || { report; exit 1; }
 
 passed_tests=0
 failed_tests=0
