@@ -50,7 +50,8 @@ absl::Status CheckLoopback(const std::string& listen) {
   }
   return absl::InvalidArgumentError(fmt::format(
       "--listen '{}': only loopback addresses (127.0.0.1, localhost, [::1]) are allowed, because "
-      "the service does not know who is calling; reach it from elsewhere through an SSH tunnel",
+      "the service does not know who is calling (ADR 4); reach it from elsewhere through an SSH "
+      "tunnel",
       listen));
 }
 

@@ -12,6 +12,7 @@
 #include "CLI/CLI.hpp"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/logging.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
@@ -153,6 +154,7 @@ int Run(const BenchOptions& options) {
 }  // namespace mico
 
 int main(int argc, char** argv) {
+  mico::LogToStandardError("text");  // standard output is the table
   mico::BenchOptions options;
   CLI::App app("Durable completed trials per second, 16 workers with a null evaluator.");
   app.add_option("--json", options.json, "Write the figures there too");
