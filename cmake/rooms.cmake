@@ -26,10 +26,9 @@ function(mico_test name)
   cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_link_libraries(${name} PRIVATE ${TEST_DEPENDS} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${TEST_DEPENDS} mico_test_paths GTest::gmock
+                                        GTest::gtest_main)
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${MICO_WARNINGS}>)
-  target_compile_definitions(${name} PRIVATE MICO_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                                             MICO_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(MICO_SANITIZE MATCHES thread)
     target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/tsan_mutex.cc)
     target_link_libraries(${name} PRIVATE absl::synchronization fmt::fmt ${CMAKE_DL_LIBS})

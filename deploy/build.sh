@@ -9,6 +9,8 @@ if [ ! -f "build/$preset/build.ninja" ]; then
   cmake --preset "$preset" >"/tmp/mico-configure.$$" 2>&1 || { cat "/tmp/mico-configure.$$"; exit 1; }
   rm -f "/tmp/mico-configure.$$"
 fi
+# Clones in different folders share what was compiled.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 # A compiler of the torch and gRPC headers takes up to 2 GiB: never more jobs than memory allows.
 jobs=$(nproc)
 by_memory=$(awk '/MemAvailable/ {print int($2 / 2097152)}' /proc/meminfo)

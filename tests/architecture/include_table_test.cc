@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "tests/support/paths.h"
 
 namespace mico {
 namespace {
@@ -27,8 +28,7 @@ const std::map<std::string, Rooms>& AllowedIncludes() {
       {"codegen", {"base", "model", "data", "quant", "target"}},
       {"proto", {"base", "model", "data", "quant", "target", "search"}},
       {"db", {"base", "model", "data", "quant", "target", "search"}},
-      {"server",
-       {"base", "model", "data", "quant", "target", "search", "codegen", "proto", "db"}},
+      {"server", {"base", "model", "data", "quant", "target", "search", "codegen", "proto", "db"}},
       {"worker", {"base", "model", "data", "quant", "target", "codegen", "proto"}},
       {"client", {"base", "proto"}},
   };
@@ -41,7 +41,7 @@ bool IsSource(const std::filesystem::path& path) {
 
 std::vector<std::filesystem::path> SourcesOf(const std::string& room) {
   std::vector<std::filesystem::path> sources;
-  const std::filesystem::path root = std::filesystem::path(MICO_SOURCE_DIR) / room;
+  const std::filesystem::path root = std::filesystem::path(kSourceFolder) / room;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
     if (entry.is_regular_file() && IsSource(entry.path())) sources.push_back(entry.path());
   }
@@ -102,11 +102,11 @@ TEST(IncludeTableTest, OnlyTheTorchEvaluatorSeesLibtorch) {
       if (source.string().find("/worker/torch/") != std::string::npos) continue;
       std::ifstream file(source);
       for (std::string line; std::getline(file, line);) {
-        const bool torch = line.starts_with("#include") &&
-                           (line.find("torch/torch.h") != std::string::npos ||
-                            line.find("<ATen/") != std::string::npos ||
-                            line.find("<torch/") != std::string::npos ||
-                            line.find("<c10/") != std::string::npos);
+        const bool torch =
+            line.starts_with("#include") &&
+            (line.find("torch/torch.h") != std::string::npos ||
+             line.find("<ATen/") != std::string::npos ||
+             line.find("<torch/") != std::string::npos || line.find("<c10/") != std::string::npos);
         EXPECT_FALSE(torch) << source << ": " << line;
       }
     }

@@ -15,6 +15,7 @@
 #include "quant/interpreter.h"
 #include "tests/bench/bench_report.h"
 #include "tests/bench/libtorch_forward.h"
+#include "tests/support/paths.h"
 #include "tests/support/raw_data.h"
 #include "worker/torch/runtime.h"
 #include "worker/torch/sample_reader.h"
@@ -234,7 +235,7 @@ int Run(const Options& options) {
 int main(int argc, char** argv) {
   mico::PrepareProcess(argc, argv);
   mico::Options options;
-  options.data = mico::DataFolder(MICO_SOURCE_DIR).value_or("../shared/data");
+  options.data = mico::DataFolder(kSourceFolder).value_or("../shared/data");
   CLI::App app{"Speed, exactness and accuracy of the integer evaluation, on ResNet-20"};
   app.add_option("--data", options.data, "The folder of development data");
   app.add_option("--json", options.json, "Write the figures to this file");

@@ -15,6 +15,7 @@
 #include "tests/bench/bench_report.h"
 #include "tests/bench/latency_bench_measure.h"
 #include "tests/bench/latency_bench_schemes.h"
+#include "tests/support/paths.h"
 #include "worker/torch/runtime.h"
 
 namespace mico {
@@ -204,7 +205,7 @@ int Run(const Options& options) {
 
 int main(int argc, char** argv) {
   mico::PrepareProcess(argc, argv);
-  const std::filesystem::path source = MICO_SOURCE_DIR;
+  const std::filesystem::path source = kSourceFolder;
   mico::Options options;
   options.model = source / "examples/fashion-mnist/fashion_mnist.onnx";
   options.data = source / "examples/fashion-mnist/fashion_mnist.npz";

@@ -13,6 +13,7 @@
 #include "fmt/ranges.h"
 #include "quant/pack.h"
 #include "tests/conformance/packed_weights.h"
+#include "tests/support/paths.h"
 
 namespace mico::conformance {
 namespace {
@@ -354,7 +355,7 @@ void ReadLines(const std::string& output, ImageResult& result) {
   }
 }
 
-const std::filesystem::path kSource = MICO_SOURCE_DIR;
+const std::filesystem::path kSource = kSourceFolder;
 
 std::vector<std::string> CompileCommand(const Machine& machine, const std::string& optimization,
                                         const std::filesystem::path& folder) {

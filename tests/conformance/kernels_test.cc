@@ -4,6 +4,7 @@
 
 #include "tests/conformance/kernel_image.h"
 #include "tests/conformance/packed_weights.h"
+#include "tests/support/paths.h"
 
 namespace mico::conformance {
 namespace {
@@ -26,7 +27,7 @@ std::string NameOf(const testing::TestParamInfo<Run>& info) {
 class KernelsTest : public testing::TestWithParam<Run> {
  protected:
   static std::filesystem::path Folder() {
-    return std::filesystem::path(MICO_BINARY_DIR) / "conformance-images" /
+    return std::filesystem::path(kBinaryFolder) / "conformance-images" /
            testing::UnitTest::GetInstance()->current_test_info()->name();
   }
   // What was wrong, with the kernels' names.

@@ -10,6 +10,7 @@
 #include "quant/interpreter.h"
 #include "quant/pack.h"
 #include "tests/golden/generated_project.h"
+#include "tests/support/paths.h"
 #include "tests/unit/quant/quant_testing.h"
 
 namespace mico::golden {
@@ -380,7 +381,7 @@ TEST(ArtifactFilesTest, NothingSaysWhenOrWhereItWasMade) {
   const std::string here = std::filesystem::current_path().string();
   for (const GeneratedFile& file : files) {
     EXPECT_THAT(file.content, Not(HasSubstr(here))) << file.path;
-    EXPECT_THAT(file.content, Not(HasSubstr(MICO_SOURCE_DIR))) << file.path;
+    EXPECT_THAT(file.content, Not(HasSubstr(kSourceFolder))) << file.path;
     EXPECT_THAT(file.content, Not(HasSubstr("__DATE__"))) << file.path;
   }
 }

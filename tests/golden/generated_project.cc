@@ -11,6 +11,7 @@
 #include "fmt/ranges.h"
 #include "gtest/gtest.h"
 #include "quant/interpreter.h"
+#include "tests/support/paths.h"
 #include "tests/unit/quant/quant_testing.h"
 #include "zlib.h"
 
@@ -52,7 +53,7 @@ std::string BspArguments(const std::string& bsp) {
 }  // namespace
 
 TargetFile CatalogueTarget(const std::string& name) {
-  return Must(LoadTargetFile(fmt::format("{}/target/catalogue/{}.yaml", MICO_SOURCE_DIR, name)));
+  return Must(LoadTargetFile(fmt::format("{}/target/catalogue/{}.yaml", kSourceFolder, name)));
 }
 
 CommandResult RunCommand(const std::string& command) {

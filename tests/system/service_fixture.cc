@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fmt/format.h"
+#include "tests/support/paths.h"
 
 namespace mico {
 namespace {
@@ -16,8 +17,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPoll{20};
 constexpr std::chrono::seconds kPatience{400};
 
-const std::filesystem::path kSource = MICO_SOURCE_DIR;
-const std::filesystem::path kPrograms = std::filesystem::path(MICO_BINARY_DIR) / "bin";
+const std::filesystem::path kSource = kSourceFolder;
+const std::filesystem::path kPrograms = std::filesystem::path(kBinaryFolder) / "bin";
 
 // Calls `ready` until it is true; fails the test after kPatience.
 template <typename Ready>
@@ -66,9 +67,8 @@ void ServiceFixture::StartServer(const std::string& data) {
       std::vector<std::string>{kPrograms / "mico-server", "--data-dir", Path(data), "--listen",
                                listen, "--port-file", port_file, "--lease-ms", "3000"},
       Path("server.log"));
-  WaitUntil("the server's address", [&] {
-    return std::filesystem::exists(port_file) || !server_process_->Running();
-  });
+  WaitUntil("the server's address",
+            [&] { return std::filesystem::exists(port_file) || !server_process_->Running(); });
   ASSERT_TRUE(server_process_->Running()) << ReadFile(Path("server.log.err")).value_or("");
   std::ifstream(port_file) >> address_;
   connection_ = std::make_unique<Connection>(address_);
@@ -110,8 +110,8 @@ v1::SubmitJobRequest ServiceFixture::ExampleJob(const std::string& request_id) {
 }
 
 v1::Job ServiceFixture::Submit(const v1::SubmitJobRequest& request) {
-  const auto response = server().Call<v1::SubmitJobResponse>(
-      &v1::ExplorationService::Stub::SubmitJob, request);
+  const auto response =
+      server().Call<v1::SubmitJobResponse>(&v1::ExplorationService::Stub::SubmitJob, request);
   EXPECT_TRUE(response.ok()) << response.status();
   return response.ok() ? response->job() : v1::Job();
 }
@@ -163,10 +163,9 @@ std::vector<std::string> FrontAsText(const v1::Job& job) {
   std::vector<std::string> points;
   for (const v1::Trial& trial : job.front()) {
     points.push_back(fmt::format("{} val {}/{} test {}/{} cost {} {} {}", trial.scheme_text(),
-                                 trial.val().correct(), trial.val().total(),
-                                 trial.test().correct(), trial.test().total(),
-                                 trial.cost().latency_cycles(), trial.cost().peak_ram_bytes(),
-                                 trial.cost().flash_bytes()));
+                                 trial.val().correct(), trial.val().total(), trial.test().correct(),
+                                 trial.test().total(), trial.cost().latency_cycles(),
+                                 trial.cost().peak_ram_bytes(), trial.cost().flash_bytes()));
   }
   return points;
 }

@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "fmt/format.h"
+#include "tests/support/paths.h"
 #include "tests/system/service_fixture.h"
 
 namespace mico {
@@ -20,11 +21,18 @@ TEST_F(ServiceTest, ATeamGoesFromItsNetworkToCThatPassesItsSelfTest) {
   StartWorker(0);
   WaitForTarget();
   const std::filesystem::path example =
-      std::filesystem::path(MICO_SOURCE_DIR) / "examples/fashion-mnist";
-  const std::vector<std::string> submit{
-      "submit",    "--model",  example / "fashion_mnist.onnx", "--data",
-      example / "fashion_mnist.npz", "--target", "rv32imc",    "--max-latency",
-      "0.85x",     "--trials", "16"};
+      std::filesystem::path(kSourceFolder) / "examples/fashion-mnist";
+  const std::vector<std::string> submit{"submit",
+                                        "--model",
+                                        example / "fashion_mnist.onnx",
+                                        "--data",
+                                        example / "fashion_mnist.npz",
+                                        "--target",
+                                        "rv32imc",
+                                        "--max-latency",
+                                        "0.85x",
+                                        "--trials",
+                                        "16"};
 
   std::vector<std::string> watched = submit;
   watched.push_back("--watch");
@@ -44,15 +52,16 @@ TEST_F(ServiceTest, ATeamGoesFromItsNetworkToCThatPassesItsSelfTest) {
       << ReadFile(Path("cli.log.err")).value_or("");
   ASSERT_EQ(Cli({"fetch", job, "--best", "-o", Path("second")}).exit_code, 0);
   EXPECT_EQ(RunToEnd({"diff", "-r", Path("first"), Path("second")}, Path("diff.log"),
-                     std::chrono::seconds(60)).exit_code, 0);
+                     std::chrono::seconds(60))
+                .exit_code,
+            0);
   const Finished host = RunToEnd({"make", "-C", Path("first"), "selftest"}, Path("make.log"),
                                  std::chrono::seconds(120));
   EXPECT_EQ(host.exit_code, 0) << host.output << ReadFile(Path("make.log.err")).value_or("");
-  const Finished board =
-      RunToEnd({std::filesystem::path(MICO_BINARY_DIR) / "bin/mico-worker", "self-test", "--target",
-                std::filesystem::path(MICO_SOURCE_DIR) / "target/catalogue/cortex-m4.yaml",
-                Path("first")},
-               Path("self-test.log"), std::chrono::seconds(120));
+  const Finished board = RunToEnd(
+      {std::filesystem::path(kBinaryFolder) / "bin/mico-worker", "self-test", "--target",
+       std::filesystem::path(kSourceFolder) / "target/catalogue/cortex-m4.yaml", Path("first")},
+      Path("self-test.log"), std::chrono::seconds(120));
   EXPECT_EQ(board.exit_code, 0) << board.output << ReadFile(Path("self-test.log.err")).value_or("");
 
   for (const char* verb : {"jobs", "models", "datasets", "targets", "workers"}) {

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "tests/support/npz_builder.h"
+#include "tests/support/paths.h"
 
 namespace mico {
 namespace {
@@ -230,7 +231,7 @@ TEST(DatasetTest, ReadsWhatNumpyWrites) {
 
 TEST(DatasetTest, ReadsTheExample) {
   const auto bytes =
-      ReadFile(std::filesystem::path(MICO_SOURCE_DIR) / "examples/fashion-mnist/fashion_mnist.npz");
+      ReadFile(std::filesystem::path(kSourceFolder) / "examples/fashion-mnist/fashion_mnist.npz");
   ASSERT_TRUE(bytes.ok()) << bytes.status();
 
   const auto dataset = ParseNpz(*bytes);

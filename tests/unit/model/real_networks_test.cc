@@ -10,6 +10,7 @@
 #include "model/onnx_tensor.h"
 #include "model/onnx_wire.pb.h"
 #include "model/text_form.h"
+#include "tests/support/paths.h"
 #include "tests/unit/model/float_reference.h"
 
 namespace mico {
@@ -19,7 +20,7 @@ using ::testing::HasSubstr;
 
 std::filesystem::path DataFolder() {
   const char* given = std::getenv("MICO_TEST_DATA");
-  return given != nullptr ? given : std::filesystem::path(MICO_SOURCE_DIR) / "../shared/data";
+  return given != nullptr ? given : std::filesystem::path(kSourceFolder) / "../shared/data";
 }
 
 class RealNetworksTest : public ::testing::Test {

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "fmt/format.h"
 #include "model/text_form.h"
+#include "tests/support/paths.h"
 
 namespace mico::testing {
 namespace {
@@ -514,7 +515,7 @@ std::vector<IntegerTensor> RunReference(const QuantizedModel& model, const Integ
 
 std::string DocumentedExample(std::string_view page) {
   const std::string text =
-      Must(ReadFile(std::string(MICO_SOURCE_DIR) + "/docs/formats/" + std::string(page)));
+      Must(ReadFile(std::string(kSourceFolder) + "/docs/formats/" + std::string(page)));
   std::istringstream lines(text);
   std::string line, digits;
   while (std::getline(lines, line)) {

@@ -8,6 +8,7 @@
 #include "codegen/program_plan.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/paths.h"
 #include "tests/support/random_dataset.h"
 #include "tests/unit/quant/quant_testing.h"
 #include "worker/profiler.h"
@@ -30,7 +31,7 @@ output fc
 
 std::unique_ptr<Workbench> OpenWorkbench(const std::string& name) {
   absl::StatusOr<std::unique_ptr<Workbench>> workbench =
-      Workbench::Open(std::string(MICO_SOURCE_DIR) + "/target/catalogue/" + name + ".yaml");
+      Workbench::Open(std::string(kSourceFolder) + "/target/catalogue/" + name + ".yaml");
   EXPECT_TRUE(workbench.ok()) << workbench.status();
   return workbench.ok() ? *std::move(workbench) : nullptr;
 }
@@ -117,7 +118,7 @@ TEST_F(ArtifactBuilderTest, MadeTwiceItIsTheSameBytes) {
 
 TEST_F(ArtifactBuilderTest, WithoutABoardItIsTestedHereOnly) {
   absl::StatusOr<TargetFile> file =
-      LoadTargetFile(std::string(MICO_SOURCE_DIR) + "/target/catalogue/rv32imc.yaml");
+      LoadTargetFile(std::string(kSourceFolder) + "/target/catalogue/rv32imc.yaml");
   ASSERT_TRUE(file.ok()) << file.status();
   file->board.reset();
   const absl::StatusOr<std::unique_ptr<Workbench>> workbench = Workbench::Open(*std::move(file));

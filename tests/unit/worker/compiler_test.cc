@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/paths.h"
 #include "worker/board/board.h"
 #include "worker/elf.h"
 
@@ -19,7 +20,7 @@ using ::testing::Not;
 
 TargetFile Catalogue(const std::string& name) {
   absl::StatusOr<TargetFile> file =
-      LoadTargetFile(std::string(MICO_SOURCE_DIR) + "/target/catalogue/" + name + ".yaml");
+      LoadTargetFile(std::string(kSourceFolder) + "/target/catalogue/" + name + ".yaml");
   EXPECT_TRUE(file.ok()) << file.status();
   return file.ok() ? *std::move(file) : TargetFile{};
 }

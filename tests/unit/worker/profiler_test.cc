@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/paths.h"
 
 namespace mico {
 namespace {
@@ -17,7 +18,7 @@ using ::testing::StartsWith;
 bool GoOn(double) { return true; }
 
 std::filesystem::path CatalogueFile(const std::string& name) {
-  return std::string(MICO_SOURCE_DIR) + "/target/catalogue/" + name + ".yaml";
+  return std::string(kSourceFolder) + "/target/catalogue/" + name + ".yaml";
 }
 
 std::unique_ptr<Workbench> OpenWorkbench(const std::string& name) {

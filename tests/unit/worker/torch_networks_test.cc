@@ -11,6 +11,7 @@
 #include "model/importer.h"
 #include "model/onnx_wire.pb.h"
 #include "quant/interpreter.h"
+#include "tests/support/paths.h"
 #include "tests/support/raw_data.h"
 #include "worker/torch/torch_evaluator.h"
 
@@ -22,7 +23,7 @@ constexpr double kPercent = 100.0;
 class TorchNetworksTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto folder = DataFolder(MICO_SOURCE_DIR);
+    const auto folder = DataFolder(kSourceFolder);
     if (!folder.has_value()) {
       ASSERT_EQ(std::getenv("CI"), nullptr) << "no development data; set MICO_TEST_DATA";
       GTEST_SKIP() << "NOT TESTED: no development data; set MICO_TEST_DATA";
