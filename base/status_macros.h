@@ -4,10 +4,10 @@
 #include "absl/status/statusor.h"
 
 // Early return for functions that return absl::Status or absl::StatusOr.
-#define MICO_RETURN_IF_ERROR(expression)                    \
-  do {                                                      \
-    absl::Status mico_status = (expression);                \
-    if (!mico_status.ok()) return mico_status;              \
+#define MICO_RETURN_IF_ERROR(expression)       \
+  do {                                         \
+    absl::Status mico_status = (expression);   \
+    if (!mico_status.ok()) return mico_status; \
   } while (false)
 
 #define MICO_STATUS_CONCAT_INNER(a, b) a##b

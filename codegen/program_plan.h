@@ -23,9 +23,9 @@ struct StepPlan {
 // A program laid out: what GenerateC will write, known from the structure alone (no weights), so
 // that a search can ask for thousands of them.
 struct ProgramPlan {
-  std::vector<StepPlan> steps;         // parallel to graph.steps
-  std::vector<int64_t> tensor_offset;  // parallel to graph.tensors: byte offset in the arena, -1
-                                       // for the network's input and output (the caller's buffers)
+  std::vector<StepPlan> steps;          // parallel to graph.steps
+  std::vector<int64_t> tensor_offset;   // parallel to graph.tensors: byte offset in the arena, -1
+                                        // for the network's input and output (the caller's buffers)
   std::vector<int64_t> scratch_offset;  // parallel to graph.steps, -1 where there is none
   int64_t arena_bytes = 0;
   int64_t input_bytes = 0, output_bytes = 0;

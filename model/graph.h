@@ -92,8 +92,8 @@ struct Value {
 };
 
 struct Node {
-  std::string name;      // unique in the graph, from the file where it has one
-  std::string type;      // the operator in the file, for people: "Conv", "Gemm", "MatMul", ...
+  std::string name;  // unique in the graph, from the file where it has one
+  std::string type;  // the operator in the file, for people: "Conv", "Gemm", "MatMul", ...
   OpKind op = OpKind::kConv;
   std::vector<int> inputs;  // indices of values
   int output = 0;           // index of a value

@@ -7,8 +7,8 @@
 namespace mico {
 namespace {
 
-// A partial sum over the first layers. The choices hang together as a linked list through `previous`
-// (an index into the layer before), so that a merge copies no vectors.
+// A partial sum over the first layers. The choices hang together as a linked list through
+// `previous` (an index into the layer before), so that a merge copies no vectors.
 struct PartialSum {
   int64_t cost = 0;
   double loss = 0.0;
@@ -121,8 +121,7 @@ AdditiveFront MergeAdditive(std::span<const std::vector<AdditiveOption>> layers,
     levels.push_back(sums);
   }
   for (size_t i = 0; i < sums.size(); ++i) {
-    front.points.push_back(
-        {sums[i].cost, sums[i].loss, ReadChoice(levels, static_cast<int>(i))});
+    front.points.push_back({sums[i].cost, sums[i].loss, ReadChoice(levels, static_cast<int>(i))});
   }
   return front;
 }

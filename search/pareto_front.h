@@ -30,9 +30,10 @@ struct AdditivePoint {
   double loss = 0.0;
   std::vector<int> choice;  // option index per layer
 };
-// The exact non-dominated points of the sum over layers, ascending cost, by merging layer after layer
-// and dropping dominated partial sums. If more than `most_points` partial sums survive a merge, costs
-// are thinned to that many evenly (the ends are kept), which makes the front approximate: `exact` says.
+// The exact non-dominated points of the sum over layers, ascending cost, by merging layer after
+// layer and dropping dominated partial sums. If more than `most_points` partial sums survive a
+// merge, costs are thinned to that many evenly (the ends are kept), which makes the front
+// approximate: `exact` says.
 struct AdditiveFront {
   std::vector<AdditivePoint> points;
   bool exact = true;

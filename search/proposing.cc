@@ -18,9 +18,9 @@ bool ProposalBuilder::spent() const { return left_ < 1.0 - kRounding; }
 
 bool ProposalBuilder::Add(Candidate candidate) {
   const bool probe = candidate.samples != 0;
-  const double price = probe ? static_cast<double>(candidate.samples) /
-                                   static_cast<double>(space_.val_samples)
-                             : 1.0;
+  const double price =
+      probe ? static_cast<double>(candidate.samples) / static_cast<double>(space_.val_samples)
+            : 1.0;
   if (full() || price > left_ + kRounding) return false;
   if (!space_.Contains(candidate.scheme)) return false;
   if (history_.Has(candidate.scheme, probe)) return false;

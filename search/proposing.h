@@ -7,8 +7,8 @@
 
 namespace mico {
 
-// Collects candidates for one proposal and keeps its promises: inside the space, not in the history,
-// not twice, within the budget, at most `count`.
+// Collects candidates for one proposal and keeps its promises: inside the space, not in the
+// history, not twice, within the budget, at most `count`.
 class ProposalBuilder {
  public:
   ProposalBuilder(const SearchSpace& space, const SearchHistory& history, int count);

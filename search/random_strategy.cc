@@ -39,8 +39,8 @@ Proposal RandomStrategy::Propose(const SearchSpace& space, const SearchHistory& 
   }
   Proposal result = proposal.Take();
   if (result.candidates.empty() && !AnythingInFlight(history)) {
-    result.finished_because = proposal.spent() ? "the budget is spent"
-                                               : "no further scheme within the limits was found";
+    result.finished_because =
+        proposal.spent() ? "the budget is spent" : "no further scheme within the limits was found";
   }
   return result;
 }

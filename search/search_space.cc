@@ -28,9 +28,9 @@ double SearchSpace::Log10Size() const {
 double SearchHistory::Spent(const SearchSpace& space) const {
   double spent = 0.0;
   for (const Trial& trial : trials) {
-    spent += trial.is_probe() ? static_cast<double>(trial.samples) /
-                                    static_cast<double>(space.val_samples)
-                              : 1.0;
+    spent += trial.is_probe()
+                 ? static_cast<double>(trial.samples) / static_cast<double>(space.val_samples)
+                 : 1.0;
   }
   return spent;
 }

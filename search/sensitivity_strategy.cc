@@ -60,8 +60,8 @@ std::vector<BitScheme> ProbeSchemes(const SearchSpace& space) {
 }
 
 int64_t ImagesPerProbe(const SearchSpace& space, const SearchHistory& history, size_t probes) {
-  const double affordable = kProbeShare * history.budget *
-                            static_cast<double>(space.val_samples) / static_cast<double>(probes);
+  const double affordable = kProbeShare * history.budget * static_cast<double>(space.val_samples) /
+                            static_cast<double>(probes);
   const int64_t images = std::clamp(static_cast<int64_t>(affordable), kFewestImages, kMostImages);
   // One less than all of val keeps a probe a probe.
   return std::max<int64_t>(1, std::min(images, space.val_samples - 1));
@@ -223,8 +223,8 @@ void TakeReferences(std::vector<Member>& members, const FullTrials& full, double
   }
 }
 
-// Accuracy of a taken member whose result is not there yet: as its nearest finished neighbour's, the
-// cheaper one first.
+// Accuracy of a taken member whose result is not there yet: as its nearest finished neighbour's,
+// the cheaper one first.
 double KnownOrNear(const std::vector<Member>& members, size_t index, double floor) {
   for (size_t distance = 0; distance < members.size(); ++distance) {
     if (index >= distance && members[index - distance].accuracy) {
@@ -237,10 +237,10 @@ double KnownOrNear(const std::vector<Member>& members, size_t index, double floo
   return floor;
 }
 
-// The free member nearest to the middle latency between two taken neighbours; absent if there is none.
+// The free member nearest to the middle latency between two taken neighbours; absent if there is
+// none.
 std::optional<size_t> MiddleBetween(const std::vector<Member>& members, size_t low, size_t high) {
-  const int64_t middle =
-      (members[low].cost.latency_cycles + members[high].cost.latency_cycles) / 2;
+  const int64_t middle = (members[low].cost.latency_cycles + members[high].cost.latency_cycles) / 2;
   std::optional<size_t> nearest;
   for (size_t i = low + 1; i < high; ++i) {
     const auto distance = [&](size_t k) {
@@ -259,17 +259,18 @@ std::optional<size_t> NextMember(const std::vector<Member>& members, double floo
   if (!any_taken) return static_cast<size_t>(middle - members.begin());
   if (!members[last].taken) return last;
   if (!members[0].taken) return 0;
-  const double range = static_cast<double>(std::max<int64_t>(
-      members[last].cost.latency_cycles - members[0].cost.latency_cycles, 1));
+  const double range = static_cast<double>(
+      std::max<int64_t>(members[last].cost.latency_cycles - members[0].cost.latency_cycles, 1));
   std::optional<size_t> best;
   double best_area = -1.0;
   for (size_t low = 0; low < last;) {
     size_t high = low + 1;
     while (!members[high].taken) ++high;
-    const double width = static_cast<double>(members[high].cost.latency_cycles -
-                                             members[low].cost.latency_cycles) / range;
-    const double height = std::abs(KnownOrNear(members, high, floor) -
-                                   KnownOrNear(members, low, floor));
+    const double width =
+        static_cast<double>(members[high].cost.latency_cycles - members[low].cost.latency_cycles) /
+        range;
+    const double height =
+        std::abs(KnownOrNear(members, high, floor) - KnownOrNear(members, low, floor));
     const std::optional<size_t> between = MiddleBetween(members, low, high);
     const double area = width * (height + kFlatGap);
     if (between && area > best_area) {

@@ -17,8 +17,8 @@ namespace mico {
 //    the outputs that ZeroQ, Cai et al. 2020, uses; both measured here in the integers of the
 //    device.)
 // 3. The loss of a scheme is taken as the sum over its layers, its latency as the sum of what each
-//    layer's change saves; the non-dominated sums are found exactly (MergeAdditive). Members outside
-//    the limits by their true cost are dropped.
+//    layer's change saves; the non-dominated sums are found exactly (MergeAdditive). Members
+//    outside the limits by their true cost are dropped.
 // 4. Members are evaluated on all of val: the middle, the ends, then always the member that halves
 //    the largest rectangle (latency x accuracy) between evaluated neighbours, until the budget is
 //    spent; in rounds, so that the result does not depend on the order of answers.

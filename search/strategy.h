@@ -52,14 +52,14 @@ struct Proposal {
 // Decides which schemes to try next.
 //
 // A strategy keeps no state between calls: everything it knows is in the history. A restarted
-// coordinator therefore continues exactly where it stopped. `random` is seeded by the caller from the
-// job's seed and the number of trials recorded.
+// coordinator therefore continues exactly where it stopped. `random` is seeded by the caller from
+// the job's seed and the number of trials recorded.
 class SearchStrategy {
  public:
   virtual ~SearchStrategy() = default;
 
-  // At most `count` candidates, all inside `space`, none of them already in `history`, and none that
-  // would exceed the budget.
+  // At most `count` candidates, all inside `space`, none of them already in `history`, and none
+  // that would exceed the budget.
   virtual Proposal Propose(const SearchSpace& space, const SearchHistory& history, int count,
                            Random& random) const = 0;
 };

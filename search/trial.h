@@ -16,8 +16,8 @@ enum class TrialState { kWaiting, kRunning, kFinished, kFailed };
 struct Trial {
   int64_t number = 0;  // in its job, from 1, in the order of proposal
   BitScheme scheme;
-  // Val images asked for; 0 means all. A trial on a part of val is a probe: it informs a strategy and
-  // is never in a front.
+  // Val images asked for; 0 means all. A trial on a part of val is a probe: it informs a strategy
+  // and is never in a front.
   int64_t samples = 0;
   std::string label;  // "uniform w4a4" for reference networks, else empty
   TrialState state = TrialState::kWaiting;

@@ -26,9 +26,8 @@ std::vector<int> WidthsOffered(const std::vector<std::vector<int>>& layers) {
 }
 
 void AddDistinct(std::vector<Candidate>& candidates, Candidate candidate) {
-  const bool known = std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& c) {
-    return c.scheme == candidate.scheme;
-  });
+  const bool known = std::any_of(candidates.begin(), candidates.end(),
+                                 [&](const Candidate& c) { return c.scheme == candidate.scheme; });
   if (!known) candidates.push_back(std::move(candidate));
 }
 
@@ -73,8 +72,8 @@ Proposal UniformStrategy::Propose(const SearchSpace& space, const SearchHistory&
   for (Candidate& candidate : AllUniformCandidates(space)) proposal.Add(std::move(candidate));
   Proposal result = proposal.Take();
   if (result.candidates.empty() && !AnythingInFlight(history)) {
-    result.finished_because = proposal.spent() ? "the budget is spent"
-                                               : "every uniform network has been evaluated";
+    result.finished_because =
+        proposal.spent() ? "the budget is spent" : "every uniform network has been evaluated";
   }
   return result;
 }

@@ -22,7 +22,7 @@ struct Target {
   std::string isa;  // c99 | rv32imc | armv7e-m | ...
   int64_t clock_hz = 0;
   int64_t flash_bytes = 0, ram_bytes = 0;
-  std::vector<int> weight_bits{8, 4, 2};      // what a search may choose, descending
+  std::vector<int> weight_bits{8, 4, 2};  // what a search may choose, descending
   std::vector<int> activation_bits{8, 4, 2};
   CounterKind counts = CounterKind::kCycles;
   std::string latency_model = "profiled";
@@ -60,8 +60,8 @@ struct TargetFile {
   std::optional<BoardAccess> board;
 };
 
-// Parses YAML from `text`; relative bsp paths are taken from `folder`. Unknown keys, wrong types and
-// values out of range are InvalidArgument with the key, what was found and what was needed.
+// Parses YAML from `text`; relative bsp paths are taken from `folder`. Unknown keys, wrong types
+// and values out of range are InvalidArgument with the key, what was found and what was needed.
 absl::StatusOr<TargetFile> ParseTargetFile(std::string_view text,
                                            const std::filesystem::path& folder);
 absl::StatusOr<TargetFile> LoadTargetFile(const std::filesystem::path& path);

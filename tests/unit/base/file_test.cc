@@ -24,8 +24,7 @@ TEST(FileTest, AWriteThatFailsLeavesNothingBehind) {
 TEST(FileTest, AFileLargerThanAllowedIsRefused) {
   const TemporaryFolder folder = TemporaryFolder::Create().value();
   ASSERT_TRUE(WriteFileDurably(folder.path() / "f", "12345").ok());
-  EXPECT_EQ(ReadFile(folder.path() / "f", 4).status().code(),
-            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReadFile(folder.path() / "f", 4).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(FileTest, ATemporaryFolderDisappearsWithItsObject) {

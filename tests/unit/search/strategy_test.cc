@@ -86,8 +86,8 @@ class StrategyTest : public testing::TestWithParam<std::string> {
     std::vector<Objective> points;
     for (const int i : ParetoFront(history_.trials, space_.limits)) {
       const Trial& trial = history_.trials[i];
-      points.push_back({static_cast<double>(trial.cost.latency_cycles) / 300000.0,
-                        1.0 - trial.accuracy()});
+      points.push_back(
+          {static_cast<double>(trial.cost.latency_cycles) / 300000.0, 1.0 - trial.accuracy()});
     }
     return points;
   }
@@ -140,9 +140,8 @@ TEST_P(StrategyTest, TrialsDoNotDependOnBatchesOrTheOrderOfAnswers) {
   for (int round = 0; round < 2000; ++round) {
     const Proposal proposal = Propose(3);
     for (const Candidate& candidate : proposal.candidates) Record(candidate);
-    const auto waiting = std::find_if(history_.trials.rbegin(), history_.trials.rend(), [](auto& t) {
-      return t.state == TrialState::kWaiting;
-    });
+    const auto waiting = std::find_if(history_.trials.rbegin(), history_.trials.rend(),
+                                      [](auto& t) { return t.state == TrialState::kWaiting; });
     if (waiting == history_.trials.rend()) break;
     Finish(*waiting);
   }
