@@ -81,11 +81,15 @@ bool Dataset::PreparedNonNegative() const {
 }
 
 std::string Describe(const Dataset& dataset) {
-  return fmt::format("{} {}, {} classes; {} train, {} val{}, {} test",
+  return fmt::format("{}{} {}, {} classes; {} train, {} val{}, {} test{}",
+                     dataset.source == DatasetSource::kImages ? "images of " : "",
                      ToString(dataset.sample_shape), dataset.is_uint8 ? "uint8" : "float32",
                      dataset.num_classes, dataset.train.count, dataset.val.count,
-                     dataset.val_taken_from_train ? " (the last tenth of train, shuffled)" : "",
-                     dataset.test.count);
+                     dataset.val_taken_from_train && !dataset.test_taken_from_train
+                         ? " (the last tenth of train, shuffled)"
+                         : "",
+                     dataset.test.count,
+                     dataset.test_taken_from_train ? " (each class shuffled and split)" : "");
 }
 
 }  // namespace mico

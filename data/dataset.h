@@ -37,15 +37,21 @@ struct SplitData {
   std::vector<int32_t> labels;  // [count]
 };
 
+// What it was made from.
+enum class DatasetSource { kArrays, kImages };
+
 // A labelled data set of class indices, in memory. Immutable once loaded; thread-safe to read.
 struct Dataset {
   Shape sample_shape;
   bool is_uint8 = false;
-  int num_classes = 0;  // largest label + 1 over all splits
+  int num_classes = 0;  // largest label + 1 over all splits; of images: class folders
+  std::vector<std::string> class_names;  // of images: the folders' names, by label; else empty
+  DatasetSource source = DatasetSource::kArrays;
   InputPreparation preparation;
   SplitData train, val, test;
   Digest digest;  // of the file it was parsed from; empty for one made in memory
-  bool val_taken_from_train = false;  // no x_val in the file: the last tenth of a seeded shuffle
+  bool val_taken_from_train = false;   // no val was given: the last tenth of a seeded shuffle
+  bool test_taken_from_train = false;  // neither was given: the last two tenths of each class
 
   const SplitData& split(Split which) const;
   // Sample `index` as network inputs, channels x height x width.
@@ -54,18 +60,36 @@ struct Dataset {
   bool PreparedNonNegative() const;
 };
 
+// What a stranger's file may cost.
 struct DatasetLimits {
   uint64_t most_bytes_unpacked = uint64_t{2} << 30;
+  // A file may unpack to so many times its size, which no real data exceed ...
+  uint64_t most_expansion = 250;
+  // ... or to this many bytes, whatever its size.
+  uint64_t free_bytes = uint64_t{64} << 20;
   int64_t most_samples = 10'000'000;
   int most_classes = 10'000;
+  int64_t most_image_files = 2'000'000;
+  uint64_t most_image_file_bytes = uint64_t{64} << 20;
+  int64_t most_image_side = 4096;
 };
 
+// What the contents of a file of `packed_bytes` may take.
+uint64_t MostUnpackedBytes(const DatasetLimits& limits, uint64_t packed_bytes);
+
+// Parses either kind of data set, told apart by its first bytes. Everything is checked before it is
+// allocated; errors name the array or the file, what was found and what was needed.
+absl::StatusOr<Dataset> ParseDataset(std::string_view bytes, const DatasetLimits& limits = {});
+
 // Parses an .npz (docs/formats/dataset.md): x_train y_train [x_val y_val] x_test y_test, optional
-// scale mean std. Everything is checked before it is allocated; errors name the array, what was
-// found and what was needed.
+// scale mean std.
 absl::StatusOr<Dataset> ParseNpz(std::string_view bytes, const DatasetLimits& limits = {});
 
-// What a submit shows of a data set.
+// Parses a folder of class folders of PNG and JPEG images, packed as a tar archive
+// (docs/formats/dataset.md). The samples are uint8 NCHW.
+absl::StatusOr<Dataset> ParseImages(std::string_view bytes, const DatasetLimits& limits = {});
+
+// One line for listings.
 std::string Describe(const Dataset& dataset);
 
 }  // namespace mico

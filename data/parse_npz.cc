@@ -2,22 +2,19 @@
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include "absl/status/status.h"
-#include "base/random.h"
 #include "base/status_macros.h"
 #include "data/dataset.h"
 #include "data/npy.h"
+#include "data/preparation.h"
+#include "data/split_samples.h"
 #include "data/zip_archive.h"
 #include "fmt/format.h"
 
 namespace mico {
 namespace {
-
-// Decides which tenth of train becomes val; a part of the format (docs/formats/dataset.md).
-constexpr uint64_t kSplitSeed = 20'240'229;
 
 const std::set<std::string> kEntries = {
     "x_train.npy", "y_train.npy", "x_val.npy", "y_val.npy", "x_test.npy",
@@ -157,19 +154,14 @@ class NpzReader {
     if (all.count < 2) {
       return Invalid("array 'x_train' has {} sample; without 'x_val' needed at least 2", all.count);
     }
-    std::vector<int64_t> order(all.count);
-    std::iota(order.begin(), order.end(), 0);
-    Random random(kSplitSeed);
-    for (int64_t i = all.count - 1; i > 0; --i) std::swap(order[i], order[random.Below(i + 1)]);
-    const int64_t val_count = std::max<int64_t>(1, all.count / 10);
-    const std::span<const int64_t> chosen(order);
-    dataset_.train = Select(all, chosen.first(all.count - val_count));
-    dataset_.val = Select(all, chosen.last(val_count));
+    const SampleSplit split = TakeVal(all.count);
+    dataset_.train = Select(all, split.train);
+    dataset_.val = Select(all, split.val);
     dataset_.val_taken_from_train = true;
     return absl::OkStatus();
   }
 
-  SplitData Select(const SplitData& all, std::span<const int64_t> indices) const {
+  SplitData Select(const SplitData& all, const std::vector<int64_t>& indices) const {
     const int64_t size = dataset_.sample_shape.elements();
     SplitData selected;
     selected.count = static_cast<int64_t>(indices.size());
@@ -178,6 +170,8 @@ class NpzReader {
       const auto begin = from.begin() + index * size;
       to.insert(to.end(), begin, begin + size);
     };
+    if (!all.bytes.empty()) selected.bytes.reserve(indices.size() * size);
+    if (!all.floats.empty()) selected.floats.reserve(indices.size() * size);
     for (const int64_t index : indices) {
       copy(all.bytes, selected.bytes, index);
       copy(all.floats, selected.floats, index);
@@ -194,14 +188,8 @@ class NpzReader {
     const int64_t channels = dataset_.sample_shape.channels;
     MICO_RETURN_IF_ERROR(ReadNumbers("mean", channels, preparation.mean));
     MICO_RETURN_IF_ERROR(ReadNumbers("std", channels, preparation.std));
-    if (preparation.scale <= 0.0) {
-      return Invalid("array 'scale' has {}; needed a positive number", preparation.scale);
-    }
-    for (const double deviation : preparation.std) {
-      if (deviation <= 0.0)
-        return Invalid("array 'std' has {}; needed positive numbers", deviation);
-    }
-    return CheckPreparedFinite();
+    MICO_RETURN_IF_ERROR(CheckPreparation(preparation, "array"));
+    return CheckPreparedFinite(dataset_);
   }
 
   // Reads a scalar or one number per channel into `numbers`; leaves it alone if there is no array.
@@ -214,33 +202,7 @@ class NpzReader {
                      most > 1 ? fmt::format(" or one number for each of {} channels", most) : "");
     }
     numbers.clear();
-    for (int64_t i = 0; i < array.elements(); ++i) {
-      if (!std::isfinite(array.Number(i))) {
-        return Invalid("array '{}' has {}; needed finite numbers", name, array.Number(i));
-      }
-      numbers.push_back(array.Number(i));
-    }
-    return absl::OkStatus();
-  }
-
-  // Preparation is monotone, so it is enough to look at the ends of the stored range.
-  absl::Status CheckPreparedFinite() const {
-    double least = 0.0, most = 255.0;
-    for (const SplitData* split : {&dataset_.train, &dataset_.val, &dataset_.test}) {
-      if (split->floats.empty()) continue;
-      const auto [low, high] = std::minmax_element(split->floats.begin(), split->floats.end());
-      least = std::min<double>(least, *low);
-      most = std::max<double>(most, *high);
-    }
-    for (int64_t channel = 0; channel < dataset_.sample_shape.channels; ++channel) {
-      for (const double stored : {least, most}) {
-        const double prepared = dataset_.preparation.Apply(stored, channel);
-        if (!std::isfinite(prepared)) {
-          return Invalid("scale, mean and std turn {} in channel {} into {}; needed finite numbers",
-                         stored, channel, prepared);
-        }
-      }
-    }
+    for (int64_t i = 0; i < array.elements(); ++i) numbers.push_back(array.Number(i));
     return absl::OkStatus();
   }
 
@@ -253,7 +215,8 @@ class NpzReader {
 }  // namespace
 
 absl::StatusOr<Dataset> ParseNpz(std::string_view bytes, const DatasetLimits& limits) {
-  MICO_ASSIGN_OR_RETURN(auto entries, UnpackZip(bytes, kEntries, limits.most_bytes_unpacked));
+  MICO_ASSIGN_OR_RETURN(auto entries,
+                        UnpackZip(bytes, kEntries, MostUnpackedBytes(limits, bytes.size())));
   if (entries.empty()) {
     return Invalid(
         "no array named x_train, y_train, x_test or y_test; an .npz of numpy.savez has them");

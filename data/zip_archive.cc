@@ -39,8 +39,10 @@ absl::StatusOr<Archive> Open(std::string_view bytes) {
 }
 
 absl::Status TooLarge(const std::string& name, uint64_t most_bytes) {
-  return absl::ResourceExhaustedError(
-      fmt::format("entry '{}' makes the unpacked contents larger than {} bytes", name, most_bytes));
+  return absl::ResourceExhaustedError(fmt::format(
+      "entry '{}' makes the unpacked contents larger than {} bytes, the most for a zip file of "
+      "this size",
+      name, most_bytes));
 }
 
 // The current entry's content. What the entry says of its size is a hint; what comes is counted.

@@ -10,6 +10,7 @@ packages_build=(
   libtorch-dev libopenblas0-pthread libopenblas-pthread-dev
   libsqlite3-dev libsqlitecpp-dev libabsl-dev libspdlog-dev libfmt-dev libssl-dev zlib1g-dev
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libarchive-dev libelf-dev
+  libpng-dev libjpeg62-turbo-dev
 )
 # What a worker calls: compilers for the targets, emulators as boards.
 packages_run=(

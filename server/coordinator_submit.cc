@@ -140,7 +140,7 @@ absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked)
         fmt::format("data set '{}': blob {} is not on this server: upload it", spec.dataset_name,
                     spec.dataset.hex()));
   }
-  const absl::StatusOr<Dataset> parsed = ParseNpz(*file);
+  const absl::StatusOr<Dataset> parsed = ParseDataset(*file);
   if (!parsed.ok()) return About("data set", spec.dataset_name, parsed.status());
   const Dataset& dataset = *parsed;
   DatasetRecord& record = checked.dataset;

@@ -149,7 +149,7 @@ absl::StatusOr<std::shared_ptr<const Dataset>> TaskRunner::FetchDataset(const Di
                                                                         TaskControl& control) {
   return datasets_.Get(digest, [&]() -> absl::StatusOr<Dataset> {
     MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(digest, &control.cancelled));
-    absl::StatusOr<Dataset> dataset = ParseNpz(bytes);
+    absl::StatusOr<Dataset> dataset = ParseDataset(bytes);
     return dataset.ok() ? std::move(dataset) : About("data set", digest, dataset.status());
   });
 }

@@ -143,7 +143,7 @@ absl::StatusOr<CalibratedNetwork> LoadNetwork(const std::filesystem::path& onnx,
   MICO_ASSIGN_OR_RETURN(const std::string model, ReadFile(onnx));
   MICO_ASSIGN_OR_RETURN(network.package, OnnxImporter().Import(model));
   MICO_ASSIGN_OR_RETURN(const std::string data, ReadFile(npz));
-  MICO_ASSIGN_OR_RETURN(network.dataset, ParseNpz(data));
+  MICO_ASSIGN_OR_RETURN(network.dataset, ParseDataset(data));
   MICO_ASSIGN_OR_RETURN(const std::unique_ptr<TorchEvaluator> evaluator, TorchEvaluator::Create());
   MICO_ASSIGN_OR_RETURN(CalibrationOutcome outcome,
                         evaluator->Calibrate(network.package, network.dataset,
