@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "base/file.h"
-#include "tar_builder.h"
+#include "tests/support/tar_builder.h"
 
 namespace mico {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "client/command_line.h"
 #include "fake_server.h"
-#include "tar_builder.h"
+#include "tests/support/tar_builder.h"
 
 namespace mico {
 namespace {
