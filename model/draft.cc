@@ -1,11 +1,14 @@
 #include "model/draft.h"
 
+#include <algorithm>
+
 #include "base/status_macros.h"
 #include "fmt/format.h"
 
 namespace mico {
 
 int Draft::AddInput(std::string name, const Shape& shape) {
+  names_.insert(name);
   input_name_ = std::move(name);
   input_ = static_cast<int>(shapes_.size());
   shapes_.push_back(shape);
@@ -22,6 +25,7 @@ absl::StatusOr<int> Draft::Append(DraftNode node, const Shape& declared) {
   std::vector<Shape> inputs;
   for (const int input : node.node.inputs) inputs.push_back(shapes_[input]);
   MICO_ASSIGN_OR_RETURN(const Shape shape, InferShape(node.node, inputs, declared));
+  while (!names_.insert(node.node.name).second) node.node.name += "_";
   node.node.output = static_cast<int>(shapes_.size());
   shapes_.push_back(shape);
   nodes_.push_back(std::move(node));
@@ -43,6 +47,14 @@ std::vector<int> Draft::FindWriters() const {
     writers[nodes_[i].node.output] = static_cast<int>(i);
   }
   return writers;
+}
+
+int Draft::FindWriter(int value) const {
+  const auto found =
+      std::lower_bound(nodes_.begin(), nodes_.end(), value,
+                       [](const DraftNode& node, int wanted) { return node.node.output < wanted; });
+  if (found == nodes_.end() || found->node.output != value) return -1;
+  return static_cast<int>(found - nodes_.begin());
 }
 
 void Draft::Erase(const std::vector<bool>& erased) {

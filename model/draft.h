@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,17 @@ struct DraftNode {
   Node node;
   LayerWeights weights;  // kConv only
   // A factor and an offset per channel (batch norm, a constant added), written as a 1x1 depthwise
-  // convolution until FoldAffine has had its turn.
+  // convolution until FoldAffine has had its turn. Where the file has flattened an image there may
+  // be one for each element instead: such a node must be folded, the normal form has none like it.
   bool is_affine = false;
+
+  bool IsAffineByElement() const {
+    return is_affine && static_cast<int64_t>(weights.bias.size()) > node.conv().out_channels;
+  }
 };
+
+// Gives an affine node `count` factors and offsets, a multiple of those it has: each that often.
+void SpreadOver(LayerWeights& affine, size_t count);
 
 // A network on its way to the normal form. Nodes are in execution order and values are written
 // once, but some may be dead and the values have no names yet.
@@ -27,18 +36,23 @@ class Draft {
   int AddInput(std::string name, const Shape& shape);
 
   // Adds a node behind the others and the value it writes, whose index it returns. The shape is
-  // inferred (for Slice from `declared`). ResourceExhausted beyond 2^27 weights in all.
+  // inferred (for Slice from `declared`); a name that is taken is made longer. ResourceExhausted
+  // beyond 2^27 weights in all.
   absl::StatusOr<int> Append(DraftNode node, const Shape& declared = {});
 
   void set_output(int value) { output_ = value; }
   int output() const { return output_; }
   const Shape& shape(int value) const { return shapes_[value]; }
   std::vector<DraftNode>& nodes() { return nodes_; }
+  const std::vector<DraftNode>& nodes() const { return nodes_; }
 
   // How many inputs read each value; the network's output counts as one more.
   std::vector<int> CountReaders() const;
   // For each value the index of the node that writes it, -1 for none.
   std::vector<int> FindWriters() const;
+  // The index of the node that writes `value`, -1 for none: only before the first pass, while each
+  // node writes a later value than the one before it.
+  int FindWriter(int value) const;
   // Erases the nodes marked in `erased`, which is parallel to nodes().
   void Erase(const std::vector<bool>& erased);
 
@@ -50,6 +64,7 @@ class Draft {
   std::string input_name_;
   std::vector<Shape> shapes_;
   std::vector<DraftNode> nodes_;
+  std::set<std::string> names_;
   int input_ = 0;
   int output_ = 0;
   int64_t weight_count_ = 0;
@@ -57,8 +72,10 @@ class Draft {
 
 // Passes, each in a file of its own.
 
-// Afterwards an affine node is part of the convolution whose only reader it was; one that had no
-// such convolution before it stays a 1x1 depthwise layer.
+// Afterwards an affine node is part of the convolutions before it, if it is the only reader of what
+// they compute, or of the convolution behind it, if that is its only reader and pads no zeros that
+// the offset would change. Between them may lie what keeps affine maps as they are: pools, slices,
+// concats, paddings, additions. A node that finds no such convolution stays a 1x1 depthwise layer.
 void FoldAffine(Draft& draft);
 
 // Afterwards a ReLU that was the only reader of a convolution, addition or other ReLU is part of

@@ -57,6 +57,14 @@ std::vector<int64_t> LayoutView::dims() const {
 
 LayoutView LayoutView::Of(int value) const { return LayoutView(value, shape_, dims_); }
 
+LayoutView LayoutView::Like(int value, const Shape& shape) const {
+  return LayoutView(value, shape, dims_);
+}
+
+bool LayoutView::HasBatch(size_t dim) const {
+  return std::count(dims_[dim].begin(), dims_[dim].end(), Axis::kBatch) > 0;
+}
+
 absl::StatusOr<LayoutView> LayoutView::Reshape(const std::vector<int64_t>& dims) const {
   std::vector<Axis> axes;
   for (const std::vector<Axis>& some : dims_) axes.insert(axes.end(), some.begin(), some.end());
@@ -133,6 +141,27 @@ std::optional<Axis> LayoutView::AxisOf(size_t dim) const {
       rank() == 2 && shape_.height == 1 && shape_.width == 1 && dims()[1] == shape_.channels;
   if (is_features) return dim == 0 ? Axis::kBatch : Axis::kChannel;
   return std::nullopt;
+}
+
+// For each feature in the order in which the file sees them, its place in channels, rows, columns.
+std::vector<int64_t> FeaturePlaces(const LayoutView& view) {
+  const Shape& shape = view.shape();
+  std::vector<int64_t> places = {0};
+  for (const Axis axis : view.Order()) {
+    const int64_t extent = axis == Axis::kChannel ? shape.channels
+                           : axis == Axis::kRow   ? shape.height
+                                                  : shape.width;
+    const int64_t stride = axis == Axis::kChannel ? shape.height * shape.width
+                           : axis == Axis::kRow   ? shape.width
+                                                  : 1;
+    std::vector<int64_t> next;
+    next.reserve(places.size() * extent);
+    for (const int64_t place : places) {
+      for (int64_t i = 0; i < extent; ++i) next.push_back(place + i * stride);
+    }
+    places = std::move(next);
+  }
+  return places;
 }
 
 }  // namespace mico

@@ -29,6 +29,8 @@ class LayoutView {
 
   // The same view of another value of the same shape.
   LayoutView Of(int value) const;
+  // The same arrangement of axes for a value of another shape.
+  LayoutView Like(int value, const Shape& shape) const;
 
   // Unimplemented if the new dims cut an axis of the value in pieces; InvalidArgument if the number
   // of elements differs.
@@ -40,6 +42,7 @@ class LayoutView {
   // Which axis of the value is dimension `dim`: for images, and for vectors of features. Nothing if
   // the dimension is several axes.
   std::optional<Axis> AxisOf(size_t dim) const;
+  bool HasBatch(size_t dim) const;
   // Which axes longer than 1 lie in `dim`, slowest first.
   std::vector<Axis> LongAxes(size_t dim) const;
   // All axes longer than 1, slowest first.
@@ -56,5 +59,9 @@ class LayoutView {
   // For each dimension of the file the axes of the value that lie in it, slowest first.
   std::vector<std::vector<Axis>> dims_;
 };
+
+// For each element of a sample in the order in which the file sees them, its place in channels,
+// rows, columns.
+std::vector<int64_t> FeaturePlaces(const LayoutView& view);
 
 }  // namespace mico

@@ -5,6 +5,7 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "model/onnx_constant_math.h"
 
 namespace mico {
 namespace {
@@ -14,15 +15,6 @@ using Result = absl::StatusOr<ConstantTensor>;
 
 // Enough for the weights of any microcontroller; keeps a small file from asking for much memory.
 constexpr int64_t kMostElements = int64_t{1} << 24;
-
-absl::StatusOr<int64_t> CountResult(const Dims& dims) {
-  MICO_ASSIGN_OR_RETURN(const int64_t count, CountElements(dims, "the result"));
-  if (count > kMostElements) {
-    return absl::ResourceExhaustedError(
-        fmt::format("gives a constant of {} elements; at most {}", count, kMostElements));
-  }
-  return count;
-}
 
 // The distance between neighbours along each dimension of a dense tensor.
 Dims DenseStrides(const Dims& dims) {
@@ -66,29 +58,6 @@ Result Pick(const ConstantTensor& source, const Walk& walk) {
     result.integers = Pick(source.integers, walk, count);
   }
   return result;
-}
-
-absl::StatusOr<Dims> BroadcastDims(const Dims& a, const Dims& b) {
-  Dims dims(std::max(a.size(), b.size()), 1);
-  for (size_t i = 0; i < dims.size(); ++i) {
-    const int64_t of_a = i < a.size() ? a[a.size() - 1 - i] : 1;
-    const int64_t of_b = i < b.size() ? b[b.size() - 1 - i] : 1;
-    if (of_a != of_b && of_a != 1 && of_b != 1) {
-      return Malformed(fmt::format("{} and {} do not broadcast", DimsToString(a), DimsToString(b)));
-    }
-    dims[dims.size() - 1 - i] = of_a == 1 ? of_b : of_a;
-  }
-  return dims;
-}
-
-Result BroadcastTo(const ConstantTensor& tensor, const Dims& dims) {
-  const Dims dense = DenseStrides(tensor.dims);
-  Walk walk{.dims = dims, .strides = Dims(dims.size(), 0)};
-  for (size_t i = 0; i < tensor.dims.size(); ++i) {
-    const size_t target = dims.size() - tensor.dims.size() + i;
-    if (tensor.dims[i] != 1) walk.strides[target] = dense[i];
-  }
-  return Pick(tensor, walk);
 }
 
 Result EvaluateTranspose(const OnnxNode& node, const Constants& inputs) {
@@ -205,6 +174,28 @@ Result EvaluateConcat(const OnnxNode& node, const Constants& inputs) {
   return result;
 }
 
+// Each axis becomes two, how often it is repeated and itself; the walk does not move along the
+// former.
+Result EvaluateTile(const OnnxNode& node, const Constants& inputs) {
+  const ConstantTensor& source = *inputs[0];
+  MICO_ASSIGN_OR_RETURN(const auto repeats, IntegersArgument(node, inputs, "repeats", 1, 6));
+  if (!repeats.has_value() || repeats->size() != source.dims.size()) {
+    return Malformed("its repeats do not match its input");
+  }
+  const Dims dense = DenseStrides(source.dims);
+  Walk walk;
+  Dims dims;
+  for (size_t i = 0; i < source.dims.size(); ++i) {
+    MICO_RETURN_IF_ERROR(CountElements({(*repeats)[i]}, "its repeats").status());
+    walk.dims.insert(walk.dims.end(), {(*repeats)[i], source.dims[i]});
+    walk.strides.insert(walk.strides.end(), {0, dense[i]});
+    dims.push_back((*repeats)[i] * source.dims[i]);
+  }
+  MICO_ASSIGN_OR_RETURN(ConstantTensor result, Pick(source, walk));
+  result.dims = std::move(dims);
+  return result;
+}
+
 Result EvaluateCast(const OnnxNode& node, const Constants& inputs) {
   using onnx_wire::TensorProto;
   const int64_t to = node.Int("to", 0);
@@ -262,45 +253,6 @@ Result EvaluateConstantNode(const OnnxNode& node, const Constants&) {
   return Unsupported("its value is neither a tensor nor numbers");
 }
 
-// Wraps around like the hardware does; signed overflow would be undefined.
-int64_t Wrapped(std::string_view type, int64_t a, int64_t b) {
-  const uint64_t x = static_cast<uint64_t>(a), y = static_cast<uint64_t>(b);
-  if (type == "Add") return static_cast<int64_t>(x + y);
-  if (type == "Sub") return static_cast<int64_t>(x - y);
-  if (type == "Mul") return static_cast<int64_t>(x * y);
-  return b == -1 ? static_cast<int64_t>(0 - x) : a / b;
-}
-
-float Real(std::string_view type, float a, float b) {
-  if (type == "Add") return a + b;
-  if (type == "Sub") return a - b;
-  return type == "Mul" ? a * b : a / b;
-}
-
-Result EvaluateArithmetic(const OnnxNode& node, const Constants& inputs) {
-  if (inputs.size() != 2 || inputs[1] == nullptr || inputs[0]->is_float != inputs[1]->is_float) {
-    return Malformed("needs two inputs of one element type");
-  }
-  MICO_ASSIGN_OR_RETURN(const Dims dims, BroadcastDims(inputs[0]->dims, inputs[1]->dims));
-  MICO_ASSIGN_OR_RETURN(ConstantTensor result, BroadcastTo(*inputs[0], dims));
-  MICO_ASSIGN_OR_RETURN(const ConstantTensor other, BroadcastTo(*inputs[1], dims));
-  const std::string type = node.type();
-  for (size_t i = 0; i < result.floats.size(); ++i) {
-    result.floats[i] = Real(type, result.floats[i], other.floats[i]);
-  }
-  for (size_t i = 0; i < result.integers.size(); ++i) {
-    if (type == "Div" && other.integers[i] == 0) return Malformed("divides by zero");
-    result.integers[i] = Wrapped(type, result.integers[i], other.integers[i]);
-  }
-  return result;
-}
-
-Result EvaluateFloor(const OnnxNode&, const Constants& inputs) {
-  ConstantTensor result = *inputs[0];
-  for (float& value : result.floats) value = std::floor(value);
-  return result;
-}
-
 Result EvaluateIdentity(const OnnxNode&, const Constants& inputs) { return *inputs[0]; }
 
 Result EvaluateShape(const OnnxNode& node, const Constants& inputs) {
@@ -313,25 +265,48 @@ struct ConstantOperator {
 };
 
 constexpr ConstantOperator kConstantOperators[] = {
+    {"Abs", EvaluateUnary},
     {"Add", EvaluateArithmetic},
+    {"And", EvaluateComparison},
     {"Cast", EvaluateCast},
+    {"Ceil", EvaluateUnary},
     {"Concat", EvaluateConcat},
     {"Constant", EvaluateConstantNode},
     {"ConstantOfShape", EvaluateConstantOfShape},
     {"Div", EvaluateArithmetic},
+    {"Equal", EvaluateComparison},
     {"Expand", EvaluateExpand},
     {"Flatten", EvaluateReshape},
-    {"Floor", EvaluateFloor},
+    {"Floor", EvaluateUnary},
     {"Gather", EvaluateGather},
+    {"Greater", EvaluateComparison},
+    {"GreaterOrEqual", EvaluateComparison},
     {"Identity", EvaluateIdentity},
+    {"Less", EvaluateComparison},
+    {"LessOrEqual", EvaluateComparison},
+    {"Max", EvaluateArithmetic},
+    {"Min", EvaluateArithmetic},
+    {"Mod", EvaluateArithmetic},
     {"Mul", EvaluateArithmetic},
+    {"Neg", EvaluateUnary},
+    {"Not", EvaluateUnary},
+    {"Or", EvaluateComparison},
+    {"Range", EvaluateRange},
+    {"ReduceMax", EvaluateReduction},
+    {"ReduceMin", EvaluateReduction},
+    {"ReduceProd", EvaluateReduction},
+    {"ReduceSum", EvaluateReduction},
     {"Reshape", EvaluateReshape},
     {"Shape", EvaluateShape},
+    {"Size", EvaluateShape},
     {"Slice", EvaluateSlice},
+    {"Sqrt", EvaluateUnary},
     {"Squeeze", EvaluateReshape},
     {"Sub", EvaluateArithmetic},
+    {"Tile", EvaluateTile},
     {"Transpose", EvaluateTranspose},
     {"Unsqueeze", EvaluateReshape},
+    {"Where", EvaluateWhere},
 };
 
 const ConstantOperator* FindOperator(std::string_view type) {
@@ -343,9 +318,55 @@ const ConstantOperator* FindOperator(std::string_view type) {
 
 }  // namespace
 
+absl::StatusOr<int64_t> CountResult(const Dims& dims) {
+  MICO_ASSIGN_OR_RETURN(const int64_t count, CountElements(dims, "the result"));
+  if (count > kMostElements) {
+    return absl::ResourceExhaustedError(
+        fmt::format("gives a constant of {} elements; at most {}", count, kMostElements));
+  }
+  return count;
+}
+
+absl::StatusOr<Dims> BroadcastDims(const Dims& a, const Dims& b) {
+  Dims dims(std::max(a.size(), b.size()), 1);
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const int64_t of_a = i < a.size() ? a[a.size() - 1 - i] : 1;
+    const int64_t of_b = i < b.size() ? b[b.size() - 1 - i] : 1;
+    if (of_a != of_b && of_a != 1 && of_b != 1) {
+      return Malformed(fmt::format("{} and {} do not broadcast", DimsToString(a), DimsToString(b)));
+    }
+    dims[dims.size() - 1 - i] = of_a == 1 ? of_b : of_a;
+  }
+  return dims;
+}
+
+Result BroadcastTo(const ConstantTensor& tensor, const Dims& dims) {
+  const Dims dense = DenseStrides(tensor.dims);
+  Walk walk{.dims = dims, .strides = Dims(dims.size(), 0)};
+  for (size_t i = 0; i < tensor.dims.size(); ++i) {
+    const size_t target = dims.size() - tensor.dims.size() + i;
+    if (tensor.dims[i] != 1) walk.strides[target] = dense[i];
+  }
+  return Pick(tensor, walk);
+}
+
+std::vector<std::string_view> ConstantOperatorTypes() {
+  std::vector<std::string_view> types;
+  for (const ConstantOperator& listed : kConstantOperators) types.push_back(listed.type);
+  return types;
+}
+
+bool AsksForShape(std::string_view type) { return type == "Shape" || type == "Size"; }
+
 bool IsConstantOperator(std::string_view type) { return FindOperator(type) != nullptr; }
 
 ConstantTensor ShapeConstant(const OnnxNode& node, const Dims& dims) {
+  if (node.type() == "Size") {
+    // Tensors of 2^31 elements and more do not get this far.
+    int64_t elements = 1;
+    for (const int64_t extent : dims) elements *= extent;
+    return ConstantTensor{.integers = {elements}};
+  }
   const int64_t rank = static_cast<int64_t>(dims.size());
   const auto position = [&](std::string_view attribute, int64_t otherwise) {
     const int64_t given = node.Int(attribute, otherwise);

@@ -10,6 +10,13 @@
 
 namespace mico {
 
+// Every type that EvaluateConstant knows, in alphabetical order.
+std::vector<std::string_view> ConstantOperatorTypes();
+
+// Whether the operator reads only the shape of its input: what it gives is a constant even if the
+// input is not.
+bool AsksForShape(std::string_view type);
+
 // Whether EvaluateConstant knows the operator.
 bool IsConstantOperator(std::string_view type);
 
@@ -18,7 +25,7 @@ bool IsConstantOperator(std::string_view type);
 // ResourceExhausted: more than 2^24 elements.
 absl::StatusOr<ConstantTensor> EvaluateConstant(const OnnxNode& node, const Constants& inputs);
 
-// What a Shape node says about a tensor of `dims`.
+// What a Shape or Size node says about a tensor of `dims`.
 ConstantTensor ShapeConstant(const OnnxNode& node, const std::vector<int64_t>& dims);
 
 }  // namespace mico

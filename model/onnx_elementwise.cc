@@ -1,7 +1,8 @@
-// Operators that treat every element by itself: additions, batch norm, activations.
+// Arithmetic of every element with a constant or with another tensor: additions, factors, batch
+// norm.
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
@@ -12,13 +13,17 @@ namespace {
 
 using Axis = LayoutView::Axis;
 
-absl::StatusOr<LayoutView> AppendAffine(const OnnxNode& node, const LayoutView& input,
-                                        LayerWeights affine, Draft& draft) {
+// The only places where a few bytes of the file become as many numbers as they say.
+constexpr int64_t kMostNumbers = int64_t{1} << 24;
+
+absl::StatusOr<LayoutView> AppendAffine(const OnnxNode& node, std::string name,
+                                        const LayoutView& input, LayerWeights affine,
+                                        Draft& draft) {
   const int64_t channels = input.shape().channels;
   MICO_ASSIGN_OR_RETURN(
       const int value,
       draft.Append(
-          {.node = {.name = node.name(),
+          {.node = {.name = std::move(name),
                     .type = node.type(),
                     .op = OpKind::kConv,
                     .inputs = {input.value()},
@@ -28,53 +33,136 @@ absl::StatusOr<LayoutView> AppendAffine(const OnnxNode& node, const LayoutView& 
   return input.Of(value);
 }
 
-absl::StatusOr<LayoutView> AppendRelu(const OnnxNode& node, const OnnxInputs& inputs,
-                                      std::optional<float> upper, Draft& draft) {
-  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
-  const LayoutView& input = *inputs.views[0];
-  MICO_ASSIGN_OR_RETURN(const int value,
-                        draft.Append({.node = {.name = node.name(),
-                                               .type = node.type(),
-                                               .op = OpKind::kRelu,
-                                               .inputs = {input.value()},
-                                               .activation = {.relu = true, .upper = upper}}}));
-  return input.Of(value);
-}
-
-// The value of `constant` for each channel of `view`, broadcast by ONNX's rules.
-absl::StatusOr<std::vector<float>> PerChannel(const ConstantTensor& constant,
-                                              const LayoutView& view) {
-  if (!constant.is_float) return Malformed("adds integers to floats");
-  const std::vector<int64_t> dims = view.dims();
-  const std::string mismatch =
-      fmt::format("adds a constant {} to {}; only one value for each channel is supported",
-                  DimsToString(constant.dims), DimsToString(dims));
-  if (constant.size() == 1 && constant.dims.size() <= dims.size()) {
-    // The only place where a few bytes of the file become as many numbers as they say.
-    constexpr int64_t kMostChannels = int64_t{1} << 24;
-    if (view.shape().channels > kMostChannels) {
-      return absl::ResourceExhaustedError(
-          fmt::format("adds to {} channels; at most {}", view.shape().channels, kMostChannels));
-    }
-    return std::vector<float>(view.shape().channels, constant.floats[0]);
-  }
+// Whether a constant of these dims has one number for each channel, or one for all.
+bool IsByChannel(const ConstantTensor& constant, const LayoutView& view,
+                 const std::vector<int64_t>& dims) {
+  if (constant.size() == 1) return true;
   for (size_t i = 0; i < constant.dims.size(); ++i) {
     if (constant.dims[i] == 1) continue;
-    if (constant.dims.size() > dims.size()) return Unsupported(mismatch);
     const size_t dim = dims.size() - constant.dims.size() + i;
-    const bool is_channel = view.LongAxes(dim) == std::vector<Axis>{Axis::kChannel};
-    if (!is_channel || constant.dims[i] != dims[dim]) return Unsupported(mismatch);
+    if (view.LongAxes(dim) != std::vector<Axis>{Axis::kChannel}) return false;
   }
   // All other extents are 1, so the values lie one for each channel.
-  if (constant.size() != view.shape().channels) return Unsupported(mismatch);
+  return true;
+}
+
+// One number for each channel where all elements of every channel have the same.
+std::vector<float> Collapse(std::vector<float> by_element, int64_t channels) {
+  const size_t per_channel = by_element.size() / channels;
+  std::vector<float> by_channel;
+  for (size_t i = 0; i < by_element.size(); i += per_channel) by_channel.push_back(by_element[i]);
+  for (size_t i = 0; i < by_element.size(); ++i) {
+    if (by_element[i] != by_channel[i / per_channel]) return by_element;
+  }
+  return by_channel;
+}
+
+// The numbers of a constant for each element of the value, however the file turned it.
+std::vector<float> ByElement(const ConstantTensor& constant, const LayoutView& view,
+                             const std::vector<int64_t>& dims) {
+  const std::vector<int64_t> places = FeaturePlaces(view);
+  std::vector<float> by_element(places.size());
+  std::vector<int64_t> index(dims.size(), 0);
+  for (const int64_t place : places) {
+    int64_t position = 0;
+    for (size_t i = 0; i < constant.dims.size(); ++i) {
+      const int64_t at = index[dims.size() - constant.dims.size() + i];
+      position = position * constant.dims[i] + (constant.dims[i] == 1 ? 0 : at);
+    }
+    by_element[place] = constant.floats[position];
+    for (size_t dim = dims.size(); dim > 0 && ++index[dim - 1] == dims[dim - 1]; --dim) {
+      index[dim - 1] = 0;
+    }
+  }
+  return by_element;
+}
+
+// The numbers of a constant, broadcast to `view` by ONNX's rules: one for each channel, or one for
+// each element.
+absl::StatusOr<std::vector<float>> Broadcast(const ConstantTensor& constant,
+                                             const LayoutView& view) {
+  if (!constant.is_float) return Malformed("mixes integers with floats");
+  const std::vector<int64_t> dims = view.dims();
+  bool fits = constant.dims.size() <= dims.size() && constant.size() > 0;
+  for (size_t i = 0; fits && i < constant.dims.size(); ++i) {
+    const int64_t extent = dims[dims.size() - constant.dims.size() + i];
+    fits = constant.dims[i] == 1 || constant.dims[i] == extent;
+  }
+  if (!fits) {
+    return Unsupported(
+        fmt::format("takes a constant {} to {}; only one that broadcasts to it is "
+                    "supported",
+                    DimsToString(constant.dims), DimsToString(dims)));
+  }
+  const bool by_channel = IsByChannel(constant, view, dims);
+  const int64_t numbers = by_channel ? view.shape().channels : view.shape().elements();
+  if (numbers > kMostNumbers) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "takes a constant to {} numbers; at most {} are supported", numbers, kMostNumbers));
+  }
+  if (!by_channel) return Collapse(ByElement(constant, view, dims), view.shape().channels);
+  if (constant.size() == 1) return std::vector<float>(numbers, constant.floats[0]);
   return constant.floats;
 }
 
-absl::StatusOr<LayoutView> AddConstant(const OnnxNode& node, const LayoutView& view,
-                                       const ConstantTensor& constant, Draft& draft) {
-  MICO_ASSIGN_OR_RETURN(std::vector<float> offsets, PerChannel(constant, view));
-  std::vector<float> ones(offsets.size(), 1.0f);
-  return AppendAffine(node, view, {std::move(ones), std::move(offsets)}, draft);
+// factor * x + offset, with the constant as one of the two.
+using MakeAffine = LayerWeights (*)(std::vector<float> constant);
+
+absl::StatusOr<LayoutView> WithConstant(const OnnxNode& node, const LayoutView& view,
+                                        const ConstantTensor& constant, MakeAffine make,
+                                        Draft& draft) {
+  MICO_ASSIGN_OR_RETURN(std::vector<float> values, Broadcast(constant, view));
+  return AppendAffine(node, node.name(), view, make(std::move(values)), draft);
+}
+
+LayerWeights Plus(std::vector<float> offsets) {
+  const size_t count = offsets.size();
+  return {std::vector<float>(count, 1.0f), std::move(offsets)};
+}
+
+LayerWeights Minus(std::vector<float> offsets) {
+  for (float& offset : offsets) offset = -offset;
+  return Plus(std::move(offsets));
+}
+
+LayerWeights MinusData(std::vector<float> offsets) {
+  const size_t count = offsets.size();
+  return {std::vector<float>(count, -1.0f), std::move(offsets)};
+}
+
+LayerWeights Times(std::vector<float> factors) {
+  const size_t count = factors.size();
+  return {std::move(factors), std::vector<float>(count, 0.0f)};
+}
+
+LayerWeights Over(std::vector<float> divisors) {
+  for (float& divisor : divisors) divisor = 1.0f / divisor;
+  return Times(std::move(divisors));
+}
+
+absl::Status NeedTwo(const OnnxInputs& inputs) {
+  if (inputs.size() != 2) return Malformed(fmt::format("{} inputs; needs 2", inputs.size()));
+  const auto is_given = [&](size_t i) { return inputs.HasView(i) || inputs.HasConstant(i); };
+  if (!is_given(0) || !is_given(1)) return Malformed("an input is left out");
+  return absl::OkStatus();
+}
+
+absl::Status NeedEqualViews(const LayoutView& a, const LayoutView& b, std::string_view verb) {
+  if (a.dims() == b.dims() && a.shape() == b.shape() && a.Order() == b.Order()) {
+    return absl::OkStatus();
+  }
+  return Unsupported(fmt::format("{} {} and {}; only equal shapes are supported", verb,
+                                 DimsToString(a.dims()), DimsToString(b.dims())));
+}
+
+absl::StatusOr<LayoutView> AppendAdd(const OnnxNode& node, const LayoutView& a, const LayoutView& b,
+                                     Draft& draft) {
+  MICO_ASSIGN_OR_RETURN(const int value,
+                        draft.Append({.node = {.name = node.name(),
+                                               .type = node.type(),
+                                               .op = OpKind::kAdd,
+                                               .inputs = {a.value(), b.value()}}}));
+  return a.Of(value);
 }
 
 // The four vectors of a batch norm.
@@ -90,27 +178,75 @@ absl::StatusOr<std::vector<float>> NormVector(const OnnxInputs& inputs, size_t i
   return vector.floats;
 }
 
+// Factors and offsets as the file has them: one for each index of the dimension behind the batch.
+absl::StatusOr<LayerWeights> NormNumbers(const OnnxNode& node, const OnnxInputs& inputs,
+                                         int64_t count) {
+  MICO_ASSIGN_OR_RETURN(const std::vector<float> scale, NormVector(inputs, 1, "scale", count));
+  MICO_ASSIGN_OR_RETURN(const std::vector<float> offset, NormVector(inputs, 2, "offset", count));
+  MICO_ASSIGN_OR_RETURN(const std::vector<float> mean, NormVector(inputs, 3, "mean", count));
+  MICO_ASSIGN_OR_RETURN(const std::vector<float> variance,
+                        NormVector(inputs, 4, "variance", count));
+  LayerWeights affine;
+  for (int64_t c = 0; c < count; ++c) {
+    const double spread = static_cast<double>(variance[c]) + node.Float("epsilon", 1e-5f);
+    if (!(spread > 0)) return Malformed(fmt::format("its variance {} is negative", variance[c]));
+    const double factor = scale[c] / std::sqrt(spread);
+    affine.weights.push_back(static_cast<float>(factor));
+    affine.bias.push_back(static_cast<float>(offset[c] - mean[c] * factor));
+  }
+  return affine;
+}
+
 }  // namespace
 
 absl::StatusOr<LayoutView> ImportAdd(const OnnxNode& node, const OnnxInputs& inputs, Draft& draft) {
-  if (inputs.size() != 2) return Malformed(fmt::format("{} inputs; needs 2", inputs.size()));
-  if (inputs.HasConstant(0))
-    return AddConstant(node, *inputs.views[1], *inputs.constants[0], draft);
-  if (inputs.HasConstant(1))
-    return AddConstant(node, *inputs.views[0], *inputs.constants[1], draft);
-  if (!inputs.HasView(0) || !inputs.HasView(1)) return Malformed("an input is left out");
+  MICO_RETURN_IF_ERROR(NeedTwo(inputs));
+  for (const int constant : {0, 1}) {
+    if (!inputs.HasConstant(constant)) continue;
+    return WithConstant(node, *inputs.views[1 - constant], *inputs.constants[constant], Plus,
+                        draft);
+  }
+  MICO_RETURN_IF_ERROR(NeedEqualViews(*inputs.views[0], *inputs.views[1], "adds"));
+  return AppendAdd(node, *inputs.views[0], *inputs.views[1], draft);
+}
+
+// a - b is a + (-1 * b); the factor usually disappears in the layer that writes b.
+absl::StatusOr<LayoutView> ImportSub(const OnnxNode& node, const OnnxInputs& inputs, Draft& draft) {
+  MICO_RETURN_IF_ERROR(NeedTwo(inputs));
+  if (inputs.HasConstant(0)) {
+    return WithConstant(node, *inputs.views[1], *inputs.constants[0], MinusData, draft);
+  }
+  if (inputs.HasConstant(1)) {
+    return WithConstant(node, *inputs.views[0], *inputs.constants[1], Minus, draft);
+  }
   const LayoutView& a = *inputs.views[0];
   const LayoutView& b = *inputs.views[1];
-  if (a.dims() != b.dims() || a.shape() != b.shape() || a.Order() != b.Order()) {
-    return Unsupported(fmt::format("adds {} and {}; only equal shapes are supported",
-                                   DimsToString(a.dims()), DimsToString(b.dims())));
+  MICO_RETURN_IF_ERROR(NeedEqualViews(a, b, "subtracts"));
+  const std::vector<float> ones(b.shape().channels, -1.0f);
+  MICO_ASSIGN_OR_RETURN(const LayoutView negated,
+                        AppendAffine(node, node.name() + ":negated", b, Times(ones), draft));
+  return AppendAdd(node, a, negated, draft);
+}
+
+absl::StatusOr<LayoutView> ImportMul(const OnnxNode& node, const OnnxInputs& inputs, Draft& draft) {
+  MICO_RETURN_IF_ERROR(NeedTwo(inputs));
+  for (const int constant : {0, 1}) {
+    if (!inputs.HasConstant(constant)) continue;
+    return WithConstant(node, *inputs.views[1 - constant], *inputs.constants[constant], Times,
+                        draft);
   }
-  MICO_ASSIGN_OR_RETURN(const int value,
-                        draft.Append({.node = {.name = node.name(),
-                                               .type = node.type(),
-                                               .op = OpKind::kAdd,
-                                               .inputs = {a.value(), b.value()}}}));
-  return a.Of(value);
+  return Unsupported("multiplies two tensors of the network; only a constant factor is supported");
+}
+
+absl::StatusOr<LayoutView> ImportDiv(const OnnxNode& node, const OnnxInputs& inputs, Draft& draft) {
+  MICO_RETURN_IF_ERROR(NeedTwo(inputs));
+  if (!inputs.HasConstant(1)) {
+    return Unsupported("divides by the network's data; only a constant divisor is supported");
+  }
+  for (const float divisor : inputs.constants[1]->floats) {
+    if (divisor == 0.0f) return Malformed("divides by zero");
+  }
+  return WithConstant(node, *inputs.views[0], *inputs.constants[1], Over, draft);
 }
 
 absl::Status CheckBatchNormalization(const OnnxNode& node) {
@@ -123,69 +259,18 @@ absl::StatusOr<LayoutView> ImportBatchNormalization(const OnnxNode& node, const 
                                                     Draft& draft) {
   if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& input = *inputs.views[0];
-  const int64_t channels = input.shape().channels;
-  const bool by_channel = input.rank() >= 2 && input.dims()[1] == channels &&
-                          (channels == 1 || input.LongAxes(1) == std::vector<Axis>{Axis::kChannel});
-  if (!by_channel) {
-    return Unsupported(
-        fmt::format("normalises {} along another axis than channels", DimsToString(input.dims())));
-  }
-  MICO_ASSIGN_OR_RETURN(const std::vector<float> scale, NormVector(inputs, 1, "scale", channels));
-  MICO_ASSIGN_OR_RETURN(const std::vector<float> offset, NormVector(inputs, 2, "offset", channels));
-  MICO_ASSIGN_OR_RETURN(const std::vector<float> mean, NormVector(inputs, 3, "mean", channels));
-  MICO_ASSIGN_OR_RETURN(const std::vector<float> variance,
-                        NormVector(inputs, 4, "variance", channels));
-
-  LayerWeights affine;
-  for (int64_t c = 0; c < channels; ++c) {
-    const double spread = static_cast<double>(variance[c]) + node.Float("epsilon", 1e-5f);
-    if (!(spread > 0)) return Malformed(fmt::format("its variance {} is negative", variance[c]));
-    const double factor = scale[c] / std::sqrt(spread);
-    affine.weights.push_back(static_cast<float>(factor));
-    affine.bias.push_back(static_cast<float>(offset[c] - mean[c] * factor));
-  }
-  return AppendAffine(node, input, std::move(affine), draft);
-}
-
-absl::StatusOr<LayoutView> ImportRelu(const OnnxNode& node, const OnnxInputs& inputs,
-                                      Draft& draft) {
-  return AppendRelu(node, inputs, std::nullopt, draft);
-}
-
-absl::StatusOr<LayoutView> ImportClip(const OnnxNode& node, const OnnxInputs& inputs,
-                                      Draft& draft) {
-  MICO_ASSIGN_OR_RETURN(const std::optional<float> low,
-                        FloatArgument(node, inputs.constants, "min", 1, 11));
-  MICO_ASSIGN_OR_RETURN(const std::optional<float> high,
-                        FloatArgument(node, inputs.constants, "max", 2, 11));
-  if (low != 0.0f || (high.has_value() && !(*high > 0))) {
-    return Unsupported(
-        fmt::format("clips to [{}, {}]; only a lower limit of 0 and an upper one "
-                    "above it are supported",
-                    low.value_or(-std::numeric_limits<float>::infinity()),
-                    high.value_or(std::numeric_limits<float>::infinity())));
-  }
-  // The largest float is how exporters write "no limit".
-  const bool limited = high.has_value() && *high < std::numeric_limits<float>::max();
-  return AppendRelu(node, inputs, limited ? high : std::nullopt, draft);
-}
-
-// The importer has seen to it that nothing but the network's output follows. Dropping it keeps the
-// order of the classes, as long as it compares channels.
-absl::StatusOr<LayoutView> ImportSoftmax(const OnnxNode& node, const OnnxInputs& inputs,
-                                         Draft& draft) {
-  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
-  const LayoutView& input = *inputs.views[0];
-  MICO_ASSIGN_OR_RETURN(const int64_t axis,
-                        NormaliseAxis(node.Int("axis", node.opset() < 13 ? 1 : -1), input.rank()));
-  // Before operator set 13 all axes from the given one on are compared together.
-  const bool from_axis_on = node.opset() < 13;
-  std::vector<Axis> compared;
-  for (size_t dim = axis; dim < (from_axis_on ? input.rank() : axis + 1); ++dim) {
-    for (const Axis long_axis : input.LongAxes(dim)) compared.push_back(long_axis);
-  }
-  if (compared == std::vector<Axis>{Axis::kChannel}) return input;
-  return Unsupported("compares other elements than the channels of one position");
+  const std::vector<int64_t> dims = input.dims();
+  if (dims.size() < 2) return Malformed(fmt::format("normalises {}", DimsToString(dims)));
+  MICO_ASSIGN_OR_RETURN(LayerWeights affine, NormNumbers(node, inputs, dims[1]));
+  // The numbers broadcast like constants of the shape [channels, 1, ...].
+  std::vector<int64_t> shape(dims.size() - 1, 1);
+  shape[0] = dims[1];
+  ConstantTensor factors{.dims = shape, .is_float = true, .floats = std::move(affine.weights)};
+  ConstantTensor offsets{.dims = shape, .is_float = true, .floats = std::move(affine.bias)};
+  MICO_ASSIGN_OR_RETURN(affine.weights, Broadcast(factors, input));
+  MICO_ASSIGN_OR_RETURN(affine.bias, Broadcast(offsets, input));
+  SpreadOver(affine, std::max(affine.weights.size(), affine.bias.size()));
+  return AppendAffine(node, node.name(), input, std::move(affine), draft);
 }
 
 }  // namespace mico

@@ -255,7 +255,7 @@ class Import {
       return Unsupported("no such operator is supported");
     }
     const bool reads_data = ReadsData(node);
-    if (found == nullptr && reads_data && node.type() != "Shape") {
+    if (found == nullptr && reads_data && !AsksForShape(node.type())) {
       return Unsupported("supported on constants only, and it reads the network's data");
     }
     OnnxInputs inputs;
@@ -272,14 +272,14 @@ class Import {
     if (all_constant) return Fold(node, inputs.constants);
     if (found != nullptr && found->check != nullptr) MICO_RETURN_IF_ERROR(found->check(node));
     // A shape is a constant, even that of a tensor which we cannot compute.
-    const bool is_data = reads_data && node.type() != "Shape";
+    const bool is_data = reads_data && !AsksForShape(node.type());
     if (!all_supported) return Tensor(NotSupported{.is_data = is_data});
     return Translate(node, inputs, found);
   }
 
   absl::StatusOr<Tensor> Translate(const OnnxNode& node, const OnnxInputs& inputs,
                                    const OnnxOperator* found) {
-    if (node.type() == "Shape" && inputs.HasView(0)) {
+    if (AsksForShape(node.type()) && inputs.HasView(0)) {
       return Tensor(
           std::make_shared<const ConstantTensor>(ShapeConstant(node, inputs.views[0]->dims())));
     }
@@ -309,7 +309,7 @@ class Import {
       }
       const auto softmax = after_softmax_.find(name);
       if (softmax == after_softmax_.end()) continue;
-      const bool is_shape = node.type() == "Shape";
+      const bool is_shape = AsksForShape(node.type());
       if (!IsLayoutOperator(node.type()) && !is_shape) {
         return Unsupported(
             fmt::format("reads what Softmax '{}' gives; a Softmax is supported only "
@@ -363,6 +363,14 @@ class Import {
     constexpr void (*kPasses[])(Draft&) = {RemoveDeadNodes, FoldAffine, FuseActivations,
                                            MergeSlices};
     for (const auto pass : kPasses) pass(draft_);
+    for (const DraftNode& node : draft_.nodes()) {
+      if (!node.IsAffineByElement()) continue;
+      AddProblem(
+          fmt::format("'{}' ({}): has numbers of its own for each element of {}; supported "
+                      "only where nothing but one fully connected layer reads the result",
+                      node.node.name, node.node.type, ToString(draft_.shape(node.node.output))));
+    }
+    if (!problems_.empty()) return ProblemReport();
     const bool has_layer =
         std::any_of(draft_.nodes().begin(), draft_.nodes().end(),
                     [](const DraftNode& node) { return node.node.op == OpKind::kConv; });

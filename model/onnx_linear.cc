@@ -7,29 +7,6 @@
 namespace mico {
 namespace {
 
-using Axis = LayoutView::Axis;
-
-// For each feature in the order in which the file sees them, its place in channels, rows, columns.
-std::vector<int64_t> FeaturePlaces(const LayoutView& view) {
-  const Shape& shape = view.shape();
-  std::vector<int64_t> places = {0};
-  for (const Axis axis : view.Order()) {
-    const int64_t extent = axis == Axis::kChannel ? shape.channels
-                           : axis == Axis::kRow   ? shape.height
-                                                  : shape.width;
-    const int64_t stride = axis == Axis::kChannel ? shape.height * shape.width
-                           : axis == Axis::kRow   ? shape.width
-                                                  : 1;
-    std::vector<int64_t> next;
-    next.reserve(places.size() * extent);
-    for (const int64_t place : places) {
-      for (int64_t i = 0; i < extent; ++i) next.push_back(place + i * stride);
-    }
-    places = std::move(next);
-  }
-  return places;
-}
-
 // The matrix of a fully connected layer: from features [in] to [out].
 struct Matrix {
   const ConstantTensor& values;

@@ -11,6 +11,7 @@ constexpr OnnxOperator kOperators[] = {
     {"Clip", nullptr, ImportClip},
     {"Concat", nullptr, ImportConcat},
     {"Conv", CheckConv, ImportConv},
+    {"Div", nullptr, ImportDiv},
     {"Dropout", nullptr, ImportDropout},
     {"Flatten", nullptr, ImportReshape},
     {"Gemm", CheckGemm, ImportGemm},
@@ -18,7 +19,10 @@ constexpr OnnxOperator kOperators[] = {
     {"Identity", nullptr, ImportIdentity},
     {"LogSoftmax", nullptr, ImportSoftmax},
     {"MatMul", nullptr, ImportMatMul},
+    {"Max", nullptr, ImportMax},
     {"MaxPool", CheckPool, ImportMaxPool},
+    {"Min", nullptr, ImportMin},
+    {"Mul", nullptr, ImportMul},
     {"Pad", CheckPad, ImportPad},
     {"ReduceMean", nullptr, ImportReduceMean},
     {"Relu", nullptr, ImportRelu},
@@ -26,6 +30,7 @@ constexpr OnnxOperator kOperators[] = {
     {"Slice", nullptr, ImportSlice},
     {"Softmax", nullptr, ImportSoftmax},
     {"Squeeze", nullptr, ImportReshape},
+    {"Sub", nullptr, ImportSub},
     {"Transpose", nullptr, ImportTranspose},
     {"Unsqueeze", nullptr, ImportReshape},
 };
@@ -40,6 +45,12 @@ const OnnxOperator* FindOnnxOperator(std::string_view type) {
     if (candidate.type == type) return &candidate;
   }
   return nullptr;
+}
+
+std::vector<std::string_view> OnnxOperatorTypes() {
+  std::vector<std::string_view> types;
+  for (const OnnxOperator& listed : kOperators) types.push_back(listed.type);
+  return types;
 }
 
 bool IsLayoutOperator(std::string_view type) {

@@ -31,7 +31,7 @@ struct OnnxOperator {
   // supported, so that one error lists them all.
   absl::Status (*check)(const OnnxNode& node);
   // Appends what the node does to the draft, and returns how the file sees the result. The first
-  // input is a view, unless the operator is Add, MatMul or Concat.
+  // input is a view, unless the operator is one of several inputs: Add, MatMul, Concat, ...
   absl::StatusOr<LayoutView> (*import)(const OnnxNode& node, const OnnxInputs& inputs,
                                        Draft& draft);
 };
@@ -42,7 +42,11 @@ const OnnxOperator* FindOnnxOperator(std::string_view type);
 // Whether the operator changes only how a tensor is seen, never its values.
 bool IsLayoutOperator(std::string_view type);
 
-// The operators, by file: onnx_windows.cc, onnx_linear.cc, onnx_elementwise.cc, onnx_layout.cc.
+// Every type in the table, in alphabetical order.
+std::vector<std::string_view> OnnxOperatorTypes();
+
+// The operators, by file: onnx_windows.cc, onnx_linear.cc, onnx_elementwise.cc,
+// onnx_activations.cc, onnx_layout.cc.
 absl::Status CheckConv(const OnnxNode& node);
 absl::StatusOr<LayoutView> ImportConv(const OnnxNode&, const OnnxInputs&, Draft&);
 absl::Status CheckPool(const OnnxNode& node);
@@ -56,10 +60,16 @@ absl::StatusOr<LayoutView> ImportGemm(const OnnxNode&, const OnnxInputs&, Draft&
 absl::StatusOr<LayoutView> ImportMatMul(const OnnxNode&, const OnnxInputs&, Draft&);
 
 absl::StatusOr<LayoutView> ImportAdd(const OnnxNode&, const OnnxInputs&, Draft&);
+absl::StatusOr<LayoutView> ImportSub(const OnnxNode&, const OnnxInputs&, Draft&);
+absl::StatusOr<LayoutView> ImportMul(const OnnxNode&, const OnnxInputs&, Draft&);
+absl::StatusOr<LayoutView> ImportDiv(const OnnxNode&, const OnnxInputs&, Draft&);
 absl::Status CheckBatchNormalization(const OnnxNode& node);
 absl::StatusOr<LayoutView> ImportBatchNormalization(const OnnxNode&, const OnnxInputs&, Draft&);
+
 absl::StatusOr<LayoutView> ImportRelu(const OnnxNode&, const OnnxInputs&, Draft&);
 absl::StatusOr<LayoutView> ImportClip(const OnnxNode&, const OnnxInputs&, Draft&);
+absl::StatusOr<LayoutView> ImportMax(const OnnxNode&, const OnnxInputs&, Draft&);
+absl::StatusOr<LayoutView> ImportMin(const OnnxNode&, const OnnxInputs&, Draft&);
 absl::StatusOr<LayoutView> ImportSoftmax(const OnnxNode&, const OnnxInputs&, Draft&);
 
 absl::StatusOr<LayoutView> ImportReshape(const OnnxNode&, const OnnxInputs&, Draft&);

@@ -10,6 +10,7 @@
 namespace mico {
 namespace {
 
+using Axis = LayoutView::Axis;
 using Dims = std::vector<int64_t>;
 
 // One axis of a window.
@@ -136,7 +137,14 @@ absl::Status CheckConvWeights(const OnnxNode& node, const ConstantTensor& weight
   return absl::OkStatus();
 }
 
-absl::StatusOr<PoolAttributes> ReadPool(const OnnxNode& node, const Shape& input) {
+// A pool as the normal form says it: zeros around its input, if there must be some that count, and
+// then the pool.
+struct PoolPlan {
+  Padding zeros;
+  PoolAttributes pool;
+};
+
+absl::StatusOr<PoolPlan> ReadPool(const OnnxNode& node, const Shape& input, OpKind op) {
   if (!node.Has("kernel_shape")) return Malformed("has no kernel_shape");
   MICO_ASSIGN_OR_RETURN(const Dims kernel, ReadExtents(node, "kernel_shape", {1, 1}, 1));
   MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, kernel));
@@ -144,53 +152,68 @@ absl::StatusOr<PoolAttributes> ReadPool(const OnnxNode& node, const Shape& input
   ResolveAutoPad(auto_pad, input.height, window.rows);
   ResolveAutoPad(auto_pad, input.width, window.columns);
 
-  PoolAttributes pool{.kernel_height = window.rows.kernel,
-                      .kernel_width = window.columns.kernel,
-                      .stride_height = window.rows.stride,
-                      .stride_width = window.columns.stride};
-  pool.count_include_pad = node.Int("count_include_pad", 0) != 0;
+  PoolPlan plan{.pool = {.kernel_height = window.rows.kernel,
+                         .kernel_width = window.columns.kernel,
+                         .stride_height = window.rows.stride,
+                         .stride_width = window.columns.stride}};
+  plan.pool.count_include_pad = op == OpKind::kAveragePool && node.Int("count_include_pad", 0) != 0;
+  const Padding given = window.padding();
   if (node.Int("ceil_mode", 0) != 0) {
-    const int64_t added =
-        ResolveCeilMode(input.height, window.rows) + ResolveCeilMode(input.width, window.columns);
-    if (added > 0 && pool.count_include_pad) {
-      return Unsupported("ceil_mode with count_include_pad, where a window leaves the padding");
+    const int64_t rows_added = ResolveCeilMode(input.height, window.rows);
+    const int64_t columns_added = ResolveCeilMode(input.width, window.columns);
+    if (rows_added + columns_added > 0 && plan.pool.count_include_pad) {
+      // The padding that the file asks for counts, what a window reaches beyond it does not: so the
+      // former becomes zeros in a tensor of their own.
+      plan.zeros = given;
+      plan.pool.count_include_pad = false;
+      window.rows.before = window.columns.before = 0;
+      window.rows.after = rows_added, window.columns.after = columns_added;
     }
   }
-  TrimPadding(input.height, window.rows);
-  TrimPadding(input.width, window.columns);
-  pool.padding = window.padding();
-  const Padding& padding = pool.padding;
-  if (std::max(padding.top, padding.bottom) >= pool.kernel_height ||
-      std::max(padding.left, padding.right) >= pool.kernel_width) {
+  TrimPadding(plan.zeros.top + input.height + plan.zeros.bottom, window.rows);
+  TrimPadding(plan.zeros.left + input.width + plan.zeros.right, window.columns);
+  plan.pool.padding = window.padding();
+  const Padding& padding = plan.pool.padding;
+  if (std::max(padding.top, padding.bottom) >= plan.pool.kernel_height ||
+      std::max(padding.left, padding.right) >= plan.pool.kernel_width) {
     return Unsupported("padding as large as the kernel");
   }
-  return pool;
+  return plan;
 }
 
 absl::StatusOr<LayoutView> ImportPool(const OnnxNode& node, const OnnxInputs& inputs, OpKind op,
                                       Draft& draft) {
   MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
-  MICO_ASSIGN_OR_RETURN(PoolAttributes pool, ReadPool(node, input.shape()));
-  if (op == OpKind::kMaxPool) pool.count_include_pad = false;
+  MICO_ASSIGN_OR_RETURN(const PoolPlan plan, ReadPool(node, input.shape(), op));
+  int source = input.value();
+  if (plan.zeros != Padding{}) {
+    MICO_ASSIGN_OR_RETURN(
+        source, draft.Append({.node = {.name = node.name() + ":zeros",
+                                       .type = node.type(),
+                                       .op = OpKind::kPad,
+                                       .inputs = {source},
+                                       .attributes = PadAttributes{.padding = plan.zeros}}}));
+  }
   MICO_ASSIGN_OR_RETURN(const int value, draft.Append({.node = {.name = node.name(),
                                                                 .type = node.type(),
                                                                 .op = op,
-                                                                .inputs = {input.value()},
-                                                                .attributes = pool}}));
+                                                                .inputs = {source},
+                                                                .attributes = plan.pool}}));
   return LayoutView::Image(value, draft.shape(value));
 }
 
-// The mean over all rows and columns.
-absl::StatusOr<LayoutView> AverageAll(const OnnxNode& node, const LayoutView& input, Draft& draft) {
-  const PoolAttributes whole{.kernel_height = input.shape().height,
-                             .kernel_width = input.shape().width};
-  if (input.shape().height == 1 && input.shape().width == 1) return input;
+// The mean over all rows, all columns or both.
+absl::StatusOr<LayoutView> AverageOver(const OnnxNode& node, const LayoutView& input, bool rows,
+                                       bool columns, Draft& draft) {
+  const PoolAttributes whole{.kernel_height = rows ? input.shape().height : 1,
+                             .kernel_width = columns ? input.shape().width : 1};
+  if (whole.kernel_height == 1 && whole.kernel_width == 1) return input;
   MICO_ASSIGN_OR_RETURN(const int value, draft.Append({.node = {.name = node.name(),
                                                                 .type = node.type(),
                                                                 .op = OpKind::kAveragePool,
                                                                 .inputs = {input.value()},
                                                                 .attributes = whole}}));
-  return LayoutView::Image(value, draft.shape(value));
+  return input.Like(value, draft.shape(value));
 }
 
 }  // namespace
@@ -257,25 +280,40 @@ absl::StatusOr<LayoutView> ImportAveragePool(const OnnxNode& node, const OnnxInp
 absl::StatusOr<LayoutView> ImportGlobalAveragePool(const OnnxNode& node, const OnnxInputs& inputs,
                                                    Draft& draft) {
   MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
-  return AverageAll(node, input, draft);
+  return AverageOver(node, input, true, true, draft);
 }
 
 absl::StatusOr<LayoutView> ImportReduceMean(const OnnxNode& node, const OnnxInputs& inputs,
                                             Draft& draft) {
-  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
+  const LayoutView& input = *inputs.views[0];
   MICO_ASSIGN_OR_RETURN(const std::optional<Dims> axes,
                         IntegersArgument(node, inputs.constants, "axes", 1, 18));
-  std::set<int64_t> normal;
+  std::set<int64_t> reduced;
   for (const int64_t axis : axes.value_or(Dims{})) {
     MICO_ASSIGN_OR_RETURN(const int64_t position, NormaliseAxis(axis, input.rank()));
-    normal.insert(position);
+    reduced.insert(position);
   }
-  if (normal != std::set<int64_t>{2, 3}) {
-    return Unsupported("only the mean over rows and columns (axes 2 and 3) is supported");
+  if (reduced.empty() && node.Int("noop_with_empty_axes", 0) != 0) return input;
+  std::set<Axis> means;
+  bool is_over_space = !reduced.empty();
+  Dims dims = input.dims(), kept;
+  for (size_t dim = 0; dim < dims.size(); ++dim) {
+    const bool goes = reduced.contains(static_cast<int64_t>(dim));
+    if (!goes || node.Int("keepdims", 1) != 0) kept.push_back(goes ? 1 : dims[dim]);
+    if (!goes) continue;
+    is_over_space &= !input.HasBatch(dim);
+    for (const Axis axis : input.LongAxes(dim)) means.insert(axis);
   }
-  MICO_ASSIGN_OR_RETURN(const LayoutView mean, AverageAll(node, input, draft));
-  if (node.Int("keepdims", 1) != 0) return mean;
-  return mean.Reshape({1, mean.shape().channels});
+  if (!is_over_space || means.contains(Axis::kChannel)) {
+    return Unsupported(
+        fmt::format("only the mean over rows, columns or both is supported; takes it of {} over "
+                    "other axes, or over all",
+                    DimsToString(dims)));
+  }
+  MICO_ASSIGN_OR_RETURN(const LayoutView mean, AverageOver(node, input, means.contains(Axis::kRow),
+                                                           means.contains(Axis::kColumn), draft));
+  return mean.Reshape(kept);
 }
 
 }  // namespace mico

@@ -105,6 +105,108 @@ TEST(OnnxConstantsTest, DivisionIsSafe) {
               ElementsAre(least, 3));
 }
 
+TEST(OnnxConstantsTest, ArithmeticOfIntegersIsPythons) {
+  const auto result = [](const std::string& type, const Constants& inputs) {
+    OnnxFile file = NodeOf(type);
+    return Value(file, inputs).integers;
+  };
+  const ConstantPointer a = List({7, -7, 7, -7}), b = List({3, 3, -3, -3});
+  EXPECT_THAT(result("Mod", {a, b}), ElementsAre(1, 2, -2, -1));
+  EXPECT_THAT(result("Max", {a, b, List({4})}), ElementsAre(7, 4, 7, 4));
+  EXPECT_THAT(result("Min", {a, b}), ElementsAre(3, -7, -3, -7));
+  EXPECT_THAT(result("Neg", {a}), ElementsAre(-7, 7, -7, 7));
+  EXPECT_THAT(result("Abs", {a}), ElementsAre(7, 7, 7, 7));
+}
+
+TEST(OnnxConstantsTest, ComparisonsGiveZeroAndOne) {
+  const auto result = [](const std::string& type) {
+    OnnxFile file = NodeOf(type);
+    return Value(file, {Floats({3}, {1, 2, 3}), Floats({}, {2})}).integers;
+  };
+  EXPECT_THAT(result("Equal"), ElementsAre(0, 1, 0));
+  EXPECT_THAT(result("Greater"), ElementsAre(0, 0, 1));
+  EXPECT_THAT(result("GreaterOrEqual"), ElementsAre(0, 1, 1));
+  EXPECT_THAT(result("Less"), ElementsAre(1, 0, 0));
+  EXPECT_THAT(result("LessOrEqual"), ElementsAre(1, 1, 0));
+  OnnxFile both = NodeOf("And"), either = NodeOf("Or"), opposite = NodeOf("Not");
+  EXPECT_THAT(Value(both, {List({0, 1, 1}), List({1, 1, 0})}).integers, ElementsAre(0, 1, 0));
+  EXPECT_THAT(Value(either, {List({0, 1, 0}), List({0, 1, 1})}).integers, ElementsAre(0, 1, 1));
+  EXPECT_THAT(Value(opposite, {List({0, 1})}).integers, ElementsAre(1, 0));
+}
+
+TEST(OnnxConstantsTest, WhereChoosesAndBroadcasts) {
+  OnnxFile file = NodeOf("Where");
+  const ConstantTensor result =
+      Value(file, {List({1, 0}), Floats({2, 1}, {10, 20}), Floats({}, {-1})});
+  EXPECT_THAT(result.dims, ElementsAre(2, 2));
+  EXPECT_THAT(result.floats, ElementsAre(10, -1, 20, -1));
+}
+
+TEST(OnnxConstantsTest, RangeCountsAndIsBounded) {
+  OnnxFile up = NodeOf("Range"), down = NodeOf("Range"), halves = NodeOf("Range");
+  EXPECT_THAT(Value(up, {Integers({}, {1}), Integers({}, {8}), Integers({}, {3})}).integers,
+              ElementsAre(1, 4, 7));
+  EXPECT_THAT(Value(down, {Integers({}, {3}), Integers({}, {0}), Integers({}, {-1})}).integers,
+              ElementsAre(3, 2, 1));
+  EXPECT_THAT(Value(halves, {Floats({}, {0}), Floats({}, {1}), Floats({}, {0.5f})}).floats,
+              ElementsAre(0, 0.5f));
+  OnnxFile huge = NodeOf("Range"), endless = NodeOf("Range");
+  EXPECT_EQ(Evaluate(huge, {Integers({}, {0}), Integers({}, {int64_t{1} << 60}), Integers({}, {1})})
+                .status()
+                .code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(
+      Evaluate(endless, {Integers({}, {0}), Integers({}, {9}), Integers({}, {0})}).status().code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST(OnnxConstantsTest, ReductionsKeepOrDropTheirAxes) {
+  const ConstantPointer source = Integers({2, 3}, {1, 2, 3, 4, 5, 6});
+  OnnxFile all = NodeOf("ReduceProd"), rows = NodeOf("ReduceMax"), columns = NodeOf("ReduceMin");
+  EXPECT_THAT(Value(all, {source}).dims, ElementsAre(1, 1));
+  EXPECT_THAT(Value(all, {source}).integers, ElementsAre(720));
+  rows.Ints("axes", {0}).Int("keepdims", 0);
+  EXPECT_THAT(Value(rows, {source}).dims, ElementsAre(3));
+  EXPECT_THAT(Value(rows, {source}).integers, ElementsAre(4, 5, 6));
+  columns.Ints("axes", {-1});
+  EXPECT_THAT(Value(columns, {source}).dims, ElementsAre(2, 1));
+  EXPECT_THAT(Value(columns, {source}).integers, ElementsAre(1, 4));
+  OnnxFile sum = NodeOf("ReduceSum");
+  EXPECT_THAT(Value(sum, {Floats({2, 2}, {1, 2, 3, 4}), List({0})}).floats, ElementsAre(4, 6));
+}
+
+TEST(OnnxConstantsTest, TileRepeatsAndSizeCounts) {
+  OnnxFile tile = NodeOf("Tile"), size = NodeOf("Size");
+  const ConstantTensor result = Value(tile, {Integers({1, 2}, {1, 2}), List({2, 2})});
+  EXPECT_THAT(result.dims, ElementsAre(2, 4));
+  EXPECT_THAT(result.integers, ElementsAre(1, 2, 1, 2, 1, 2, 1, 2));
+  EXPECT_THAT(Value(size, {Integers({2, 3}, {1, 2, 3, 4, 5, 6})}).integers, ElementsAre(6));
+  OnnxFile huge = NodeOf("Tile");
+  EXPECT_EQ(Evaluate(huge, {Integers({1, 2}, {1, 2}), List({1 << 20, 1 << 20})}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(OnnxConstantsTest, RealFunctions) {
+  OnnxFile ceil = NodeOf("Ceil"), floor = NodeOf("Floor"), root = NodeOf("Sqrt");
+  EXPECT_THAT(Value(ceil, {Floats({2}, {1.5f, -1.5f})}).floats, ElementsAre(2, -1));
+  EXPECT_THAT(Value(floor, {Floats({2}, {1.5f, -1.5f})}).floats, ElementsAre(1, -2));
+  EXPECT_THAT(Value(root, {Floats({1}, {9})}).floats, ElementsAre(3));
+}
+
+TEST(OnnxConstantsTest, ConstantHasFourKindsOfValues) {
+  OnnxFile number = NodeOf("Constant"), numbers = NodeOf("Constant");
+  EXPECT_THAT(Value(number.Int("value_int", 3), {}).integers, ElementsAre(3));
+  EXPECT_THAT(Value(numbers.Ints("value_ints", {3, 4}), {}).dims, ElementsAre(2));
+  OnnxFile real = NodeOf("Constant"), reals = NodeOf("Constant"), text = NodeOf("Constant");
+  EXPECT_THAT(Value(real.Float("value_float", 0.5f), {}).floats, ElementsAre(0.5f));
+  auto& list = *reals.node().add_attribute();
+  list.set_name("value_floats");
+  list.add_floats(1.5f);
+  EXPECT_THAT(Value(reals, {}).floats, ElementsAre(1.5f));
+  text.Text("value_string", "no");
+  EXPECT_EQ(Evaluate(text, {}).status().code(), absl::StatusCode::kUnimplemented);
+}
+
 TEST(OnnxConstantsTest, ConstantOfShapeFills) {
   OnnxFile file = NodeOf("ConstantOfShape");
   const ConstantTensor result = Value(file, {List({2, 2})});

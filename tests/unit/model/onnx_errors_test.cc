@@ -66,13 +66,13 @@ TEST(OnnxErrorsTest, OperatorSetsOutsideOfEightToEighteenAreRefused) {
 
 TEST(OnnxErrorsTest, OneErrorListsEveryUnsupportedNode) {
   OnnxFile file = Image();
-  file.Node("Sigmoid", {"c"}, "gate").Node("Mul", {"c", "gate"}, "product");
+  file.Node("Sigmoid", {"c"}, "gate").Node("Tanh", {"gate"}, "product");
   file.Node("MaxPool", {"product"}, "pool").Ints("kernel_shape", {2, 2}).Ints("dilations", {2, 2});
   file.Node("Relu", {"pool"}, "fine").Node("Special", {"fine"}, "special");
   file.node().set_domain("com.example");
   EXPECT_THAT(Unsupported(file),
               AllOf(HasSubstr("for 4 reasons"), HasSubstr("'gate' (Sigmoid): no such operator"),
-                    HasSubstr("'product' (Mul): "), HasSubstr("'pool' (MaxPool): dilations 2x2"),
+                    HasSubstr("'product' (Tanh): "), HasSubstr("'pool' (MaxPool): dilations 2x2"),
                     HasSubstr("'special' (Special): operators of 'com.example'")));
 }
 
@@ -110,7 +110,7 @@ TEST(OnnxErrorsTest, UnsupportedFormsOfSupportedOperatorsAreNamed) {
   EXPECT_THAT(refusal([](OnnxFile& f) {
                 f.Node("Add", {"c", "m"}, "y");
               }),
-              HasSubstr("only one value for each channel"));
+              HasSubstr("numbers of its own for each element of 4x8x8"));
   EXPECT_THAT(refusal([](OnnxFile& f) {
                 f.Node("Clip", {"c", "one"}, "y");
               }),
@@ -128,7 +128,7 @@ TEST(OnnxErrorsTest, UnsupportedFormsOfSupportedOperatorsAreNamed) {
               }),
               HasSubstr("along axis 2"));
   EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("ReduceMean", {"c"}, "y").Ints("axes", {1}); }),
-              HasSubstr("only the mean over rows and columns"));
+              HasSubstr("only the mean over rows, columns or both"));
   EXPECT_THAT(refusal([](OnnxFile& f) {
                 f.Node("Transpose", {"c"}, "y").Ints("perm", {0, 1, 3, 2});
               }),
@@ -151,10 +151,40 @@ TEST(OnnxErrorsTest, UnsupportedFormsOfSupportedOperatorsAreNamed) {
               }),
               HasSubstr("other than its first"));
   EXPECT_THAT(refusal([](OnnxFile& f) {
-                f.Node("AveragePool", {"c"}, "y").Ints("kernel_shape", {3, 3});
-                f.Ints("strides", {2, 2}).Int("ceil_mode", 1).Int("count_include_pad", 1);
+                f.Node("AveragePool", {"c"}, "y").Ints("kernel_shape", {2, 2});
+                f.Ints("pads", {2, 0, 0, 0});
               }),
-              HasSubstr("ceil_mode with count_include_pad"));
+              HasSubstr("padding as large as the kernel"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Mul", {"c", "x"}, "y");
+              }),
+              HasSubstr("only a constant factor"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Div", {"one", "c"}, "y");
+              }),
+              HasSubstr("only a constant divisor"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Sub", {"m", "c"}, "y");
+              }),
+              HasSubstr("numbers of its own for each element"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Ramp("k", {2, 1, 1, 1}).Node("Mul", {"c", "k"}, "y");
+              }),
+              HasSubstr("only one that broadcasts to it"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Min", {"c", "one"}, "y");
+              }),
+              HasSubstr("clips to [-inf, 1]"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("Max", {"c", "x"}, "y");
+              }),
+              HasSubstr("one constant number"));
+  EXPECT_THAT(refusal([](OnnxFile& f) { f.Node("ReduceMean", {"c"}, "y"); }),
+              HasSubstr("over other axes, or over all"));
+  EXPECT_THAT(refusal([](OnnxFile& f) {
+                f.Node("ReduceMean", {"c"}, "y").Ints("axes", {0, 2});
+              }),
+              HasSubstr("over other axes, or over all"));
 }
 
 TEST(OnnxErrorsTest, InputsAreChecked) {
@@ -249,9 +279,29 @@ TEST(OnnxErrorsTest, GraphsAreChecked) {
 }
 
 TEST(OnnxErrorsTest, ASmallFileCannotAskForMuchMemory) {
+  // A chain that a fold would have to spread over as many channels at every step.
+  OnnxFile wide(13);
+  wide.Input("x", {1, 2, 1, 1}).Ramp("w", {2, 2, 1, 1}).Node("Conv", {"x", "w"}, "c");
+  wide.Integers("pads", {0, 0, 0, 0, 0, 1'000'000'000, 0, 0}).Node("Pad", {"c", "pads"}, "p");
+  wide.Integers("0", {0}).Integers("2", {2}).Integers("1", {1}).Floats("one", {}, {1});
+  wide.Node("Slice", {"p", "0", "2", "1"}, "s").Node("Add", {"s", "one"}, "y");
+  EXPECT_EQ(wide.Import()->weights.layers.size(), 2u);
+
   OnnxFile file(13);
   file.Input("x", {1, 2'000'000'000}).Floats("one", {}, {1}).Node("Add", {"x", "one"}, "y");
   Refusal(file, absl::StatusCode::kResourceExhausted);
+}
+
+TEST(OnnxErrorsTest, ALongChainDoesNotExhaustTheStack) {
+  OnnxFile file = Image();
+  std::string from = "c";
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string to = "p" + std::to_string(i);
+    file.Node("MaxPool", {from}, to).Ints("kernel_shape", {1, 1});
+    from = to;
+  }
+  file.Floats("one", {}, {1}).Node("Add", {from, "one"}, "y");
+  EXPECT_EQ(file.Import()->weights.layers.size(), 2u);
 }
 
 }  // namespace

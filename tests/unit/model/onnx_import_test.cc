@@ -1,5 +1,8 @@
 // One operator at a time: what it becomes, and that it computes what ONNX says.
 
+#include <functional>
+#include <limits>
+
 #include "gmock/gmock.h"
 #include "model/text_form.h"
 #include "tests/unit/model/float_reference.h"
@@ -93,14 +96,245 @@ TEST(OnnxBatchNormTest, GoesIntoTheConvolutionBeforeIt) {
 TEST(OnnxBatchNormTest, WithoutAConvolutionBeforeItIsADepthwiseLayer) {
   OnnxFile file = Image(2, 3, 3);
   file.Floats("s", {2}, {1, 2}).Floats("o", {2}, {3, 4}).Floats("m", {2}, {0, 1});
-  file.Floats("v", {2}, {1, 1});
-  file.Node("MaxPool", {"c"}, "p").Ints("kernel_shape", {3, 3});
-  file.Node("BatchNormalization", {"p", "s", "o", "m", "v"}, "n").Float("epsilon", 0);
+  file.Floats("v", {2}, {1, 1}).Node("Relu", {"c"}, "r");
+  file.Node("BatchNormalization", {"r", "s", "o", "m", "v"}, "n").Float("epsilon", 0);
   const ModelPackage package = Import(file);
   EXPECT_EQ(PrintGraph(package.graph),
-            ImageText(2, 3, 3, "p = MaxPool(c) k=3x3\nn = Conv(p) k=1x1 g=2 out=2\noutput n\n"));
+            "input x 2x3x3\nc = Conv(x) k=1x1 out=2 relu\nn = Conv(c) k=1x1 g=2 out=2\n"
+            "output n\n");
   EXPECT_THAT(package.weights.layers[1].weights, ElementsAre(1, 2));
   EXPECT_THAT(package.weights.layers[1].bias, ElementsAre(3, 2));
+}
+
+// A batch norm that multiplies by `factors` and adds `offsets`.
+OnnxFile& Norm(OnnxFile& file, const std::string& from, const std::string& to,
+               const std::vector<float>& factors, const std::vector<float>& offsets) {
+  const int64_t channels = static_cast<int64_t>(factors.size());
+  file.Floats(to + "/scale", {channels}, factors).Floats(to + "/offset", {channels}, offsets);
+  file.Floats(to + "/mean", {channels}, std::vector<float>(channels, 0.0f));
+  file.Floats(to + "/variance", {channels}, std::vector<float>(channels, 1.0f));
+  return file
+      .Node("BatchNormalization",
+            {from, to + "/scale", to + "/offset", to + "/mean", to + "/variance"}, to)
+      .Float("epsilon", 0);
+}
+
+std::vector<float> Apply(const std::vector<float>& values, const std::vector<float>& factors,
+                         const std::vector<float>& offsets) {
+  std::vector<float> mapped;
+  const size_t per_channel = values.size() / factors.size();
+  for (size_t i = 0; i < values.size(); ++i) {
+    mapped.push_back(values[i] * factors[i / per_channel] + offsets[i / per_channel]);
+  }
+  return mapped;
+}
+
+int CountLayers(OnnxFile& file) {
+  return static_cast<int>(Import(file).graph.QuantizedLayers().size());
+}
+
+// A network without its last batch norm, and what the norm does.
+struct BackwardCase {
+  std::string name;
+  std::function<void(OnnxFile&)> add;  // nodes from `c` (4x6x6) to `y`
+  std::vector<float> factors, offsets;
+  int layers;  // with the norm: as many as without where it is folded
+};
+
+std::vector<BackwardCase> BackwardCases() {
+  const std::vector<float> up{2, 0.5f, 3, 0}, mixed{2, -0.5f, 3, 1}, zero(4, 0.0f);
+  const std::vector<float> offsets{1, -2, 0.25f, 3};
+  const auto max_pool = [](OnnxFile& f) {
+    f.Node("MaxPool", {"c"}, "y").Ints("kernel_shape", {3, 3}).Ints("pads", {1, 1, 1, 1});
+  };
+  const auto mean_pool = [](bool include) {
+    return [include](OnnxFile& f) {
+      f.Node("AveragePool", {"c"}, "y").Ints("kernel_shape", {3, 3}).Ints("pads", {1, 1, 1, 1});
+      f.Int("count_include_pad", include);
+    };
+  };
+  const auto pad = [](OnnxFile& f) {
+    f.Integers("pads", {0, 0, 1, 0, 0, 0, 0, 2}).Node("Pad", {"c", "pads"}, "y");
+  };
+  const auto channel_pad = [](OnnxFile& f) {
+    f.Integers("pads", {0, 1, 0, 0, 0, 2, 0, 0}).Node("Pad", {"c", "pads"}, "y");
+  };
+  const auto slice = [](OnnxFile& f) {
+    f.Integers("starts", {1, 1}).Integers("ends", {4, 9}).Integers("axes", {1, 2});
+    f.Integers("steps", {2, 2}).Node("Slice", {"c", "starts", "ends", "axes", "steps"}, "y");
+  };
+  const auto concat = [](OnnxFile& f) {
+    f.Ramp("w2", {2, 4, 1, 1}).Node("Conv", {"x", "w2"}, "d");
+    f.Node("Concat", {"d", "c"}, "y").Int("axis", 1);
+  };
+  const auto concat_of_input = [](OnnxFile& f) {
+    f.Node("Concat", {"x", "c"}, "y").Int("axis", 1);
+  };
+  const auto add = [](OnnxFile& f) {
+    f.Ramp("w2", {4, 4, 1, 1}).Node("Conv", {"x", "w2"}, "d").Node("Add", {"c", "d"}, "y");
+  };
+  const auto relu = [](OnnxFile& f) { f.Node("Relu", {"c"}, "y"); };
+  const auto relu6 = [](OnnxFile& f) {
+    f.Floats("0", {}, {0}).Floats("6", {}, {6}).Node("Clip", {"c", "0", "6"}, "y");
+  };
+  const auto transposed = [](OnnxFile& f) {
+    f.Node("Transpose", {"c"}, "t").Ints("perm", {0, 2, 3, 1});
+    f.Node("Transpose", {"t"}, "y").Ints("perm", {0, 3, 1, 2});
+  };
+  const std::vector<float> seven_up{1, 2, 0.5f, 2, 3, 1, 4}, seven_zero(7, 0.0f);
+  const std::vector<float> inner{0, 1, -2, 3, 4, 0, 0}, outer{5, 1, -2, 3, 4, 0, 0};
+  return {{"MaxPoolWithFactorsAboveZero", max_pool, up, offsets, 1},
+          {"MaxPoolWithAFactorBelowZero", max_pool, mixed, offsets, 2},
+          {"MeanWithoutPadding", mean_pool(false), mixed, offsets, 1},
+          {"MeanOfPaddingWithOffsets", mean_pool(true), mixed, offsets, 2},
+          {"MeanOfPaddingWithoutOffsets", mean_pool(true), mixed, zero, 1},
+          {"PadWithOffsets", pad, mixed, offsets, 2},
+          {"PadWithoutOffsets", pad, mixed, zero, 1},
+          {"PaddedChannelsWithoutOffsets", channel_pad, seven_up, inner, 1},
+          {"PaddedChannelsWithOffsets", channel_pad, seven_up, outer, 2},
+          {"SliceOfChannels", slice, {2, -3}, {1, 4}, 1},
+          {"ConcatOfConvolutions", concat, {1, 2, -3, 4, 5, 6}, {6, 5, 4, 3, 2, 1}, 2},
+          {"ConcatOfTheInput", concat_of_input, {1, 2, 3, 4, 5, 6, 7, 8}, std::vector<float>(8), 2},
+          {"AdditionOfConvolutions", add, mixed, offsets, 2},
+          {"ReluWithFactorsAboveZero", relu, up, zero, 1},
+          {"ReluWithOffsets", relu, up, offsets, 2},
+          {"ReluWithAFactorBelowZero", relu, mixed, zero, 2},
+          {"Relu6", relu6, up, zero, 2},
+          {"Transposes", transposed, mixed, offsets, 1}};
+}
+
+TEST(OnnxBatchNormTest, IsFoldedBackThroughWhatKeepsItAsItIs) {
+  for (const BackwardCase& c : BackwardCases()) {
+    SCOPED_TRACE(c.name);
+    OnnxFile without = Image(4, 6, 6);
+    c.add(without);
+    OnnxFile with = Image(4, 6, 6);
+    c.add(with);
+    Norm(with, "y", "n", c.factors, c.offsets);
+    const std::vector<float> input = OnnxFile::RampValues({4, 6, 6});
+    // Tolerance: the norm is rounded into the weights instead of the sums.
+    EXPECT_THAT(Compute(with, input),
+                Pointwise(FloatNear(1e-5f), Apply(Compute(without, input), c.factors, c.offsets)));
+    EXPECT_EQ(CountLayers(with), c.layers);
+  }
+}
+
+// A network whose first node is a norm; the rest reads `n` (4x6x6).
+struct ForwardCase {
+  std::string name;
+  std::function<void(OnnxFile&)> add;
+  std::vector<float> factors, offsets;
+  int layers_more;  // 0 where the norm is folded
+};
+
+std::vector<ForwardCase> ForwardCases() {
+  const std::vector<float> mixed{2, -0.5f, 3, 1}, up{2, 0.5f, 3, 0}, zero(4, 0.0f);
+  const std::vector<float> offsets{1, -2, 0.25f, 3};
+  const auto conv = [](int64_t pad, int64_t groups) {
+    return [pad, groups](OnnxFile& f) {
+      f.Ramp("w", {6, 4 / groups, 3, 3}).Ramp("b", {6}).Node("Conv", {"n", "w", "b"}, "c");
+      f.Ints("pads", {pad, pad, pad, pad}).Int("group", groups);
+    };
+  };
+  const auto pooled = [](const char* type) {
+    return [type](OnnxFile& f) {
+      f.Node(type, {"n"}, "p").Ints("kernel_shape", {2, 2}).Ints("pads", {1, 1, 0, 0});
+      f.Ramp("w", {3, 4, 2, 2}).Node("Conv", {"p", "w"}, "c");
+    };
+  };
+  const auto dense = [](OnnxFile& f) {
+    f.Node("Transpose", {"n"}, "t").Ints("perm", {0, 2, 3, 1}).Node("Flatten", {"t"}, "f");
+    f.Ramp("w", {144, 3}).Node("MatMul", {"f", "w"}, "g");
+  };
+  const auto sliced = [](OnnxFile& f) {
+    f.Integers("starts", {2}).Integers("ends", {4}).Integers("axes", {1});
+    f.Node("Slice", {"n", "starts", "ends", "axes"}, "s");
+    f.Ramp("w", {3, 2, 1, 1}).Node("Conv", {"s", "w"}, "c");
+  };
+  const auto joined = [](OnnxFile& f) {
+    f.Node("Concat", {"n", "x"}, "j").Int("axis", 1);
+    f.Ramp("w", {3, 8, 1, 1}).Node("Conv", {"j", "w"}, "c");
+  };
+  const auto read_twice = [](OnnxFile& f) {
+    f.Ramp("w", {4, 4, 1, 1}).Node("Conv", {"n", "w"}, "c").Node("Add", {"c", "n"}, "y");
+  };
+  const auto rectified = [](OnnxFile& f) {
+    f.Node("Relu", {"n"}, "r").Ramp("w", {3, 4, 1, 1}).Node("Conv", {"r", "w"}, "c");
+  };
+  return {{"Conv", conv(0, 1), mixed, offsets, 0},
+          {"ConvOfGroups", conv(0, 2), mixed, offsets, 0},
+          {"ConvWithPaddingAndOffsets", conv(1, 1), mixed, offsets, 1},
+          {"ConvWithPaddingAndFactorsOnly", conv(1, 2), mixed, zero, 0},
+          {"MaxPool", pooled("MaxPool"), up, offsets, 0},
+          {"MaxPoolWithAFactorBelowZero", pooled("MaxPool"), mixed, offsets, 1},
+          {"AveragePool", pooled("AveragePool"), mixed, offsets, 0},
+          {"DenseLayerAfterATranspose", dense, mixed, offsets, 0},
+          {"Slice", sliced, mixed, offsets, 0},
+          {"Concat", joined, mixed, offsets, 1},  // x is read twice, and stays what it is
+          {"TwoReaders", read_twice, mixed, offsets, 1},
+          {"ReluWithFactorsOnly", rectified, up, zero, 0},
+          {"ReluWithOffsets", rectified, up, offsets, 1}};
+}
+
+TEST(OnnxBatchNormTest, IsFoldedForwardIntoItsOnlyReader) {
+  for (ForwardCase& c : std::vector<ForwardCase>(ForwardCases())) {
+    SCOPED_TRACE(c.name);
+    OnnxFile without;
+    without.Input("x", {-1, 4, 6, 6}).Node("Identity", {"x"}, "n");
+    c.add(without);
+    OnnxFile with;
+    with.Input("x", {-1, 4, 6, 6});
+    Norm(with, "x", "n", c.factors, c.offsets);
+    c.add(with);
+    if (c.name == "Concat") {
+      // Here only a part of what the reader sees is normalised.
+      EXPECT_EQ(CountLayers(with), CountLayers(without));
+      continue;
+    }
+    const std::vector<float> input = OnnxFile::RampValues({4, 6, 6});
+    EXPECT_THAT(Compute(with, input),
+                Pointwise(FloatNear(1e-4f), Compute(without, Apply(input, c.factors, c.offsets))));
+    EXPECT_EQ(CountLayers(with), CountLayers(without) + c.layers_more);
+  }
+}
+
+TEST(OnnxBatchNormTest, TwoInARowAreOne) {
+  OnnxFile file;
+  file.Input("x", {-1, 2, 3, 3});
+  Norm(file, "x", "a", {2, 3}, {1, -1});
+  Norm(file, "a", "b", {-1, 4}, {5, 0});
+  file.Ramp("w", {2, 2, 1, 1}).Node("Conv", {"b", "w"}, "c").Ints("pads", {1, 1, 1, 1});
+  const ModelPackage package = Import(file);
+  ASSERT_EQ(package.weights.layers.size(), 2u);
+  EXPECT_THAT(package.weights.layers[0].weights, ElementsAre(-2, 12));
+  EXPECT_THAT(package.weights.layers[0].bias, ElementsAre(4, -4));
+}
+
+// BatchNorm1d behind a flatten has numbers for each element of the image.
+TEST(OnnxBatchNormTest, OfAFlattenedImageGoesIntoTheDenseLayerBehindIt) {
+  std::vector<float> factors, offsets;
+  for (int i = 0; i < 12; ++i) {
+    factors.push_back(1.0f + 0.5f * static_cast<float>(i));
+    offsets.push_back(static_cast<float>(i % 3));
+  }
+  OnnxFile file;
+  file.Input("x", {-1, 2, 2, 3}).Node("Transpose", {"x"}, "t").Ints("perm", {0, 3, 2, 1});
+  file.Node("Flatten", {"t"}, "f");
+  Norm(file, "f", "n", factors, offsets);
+  file.Floats("half", {}, {0.5f}).Node("Mul", {"n", "half"}, "h");
+  file.Ramp("w", {12, 2}).Node("MatMul", {"h", "w"}, "g");
+  EXPECT_EQ(CountLayers(file), 1);
+  const std::vector<float> input = OnnxFile::RampValues({2, 2, 3});
+  const std::vector<float> weights = OnnxFile::RampValues({12, 2});
+  std::vector<float> expected(2, 0.0f);
+  for (int i = 0; i < 12; ++i) {
+    // Element i of the file's order: columns, rows, channels.
+    const int column = i / 4, row = i / 2 % 2, channel = i % 2;
+    const float x = input[(channel * 2 + row) * 3 + column];
+    const float mapped = 0.5f * (x * factors[i] + offsets[i]);
+    for (int o = 0; o < 2; ++o) expected[o] += mapped * weights[2 * i + o];
+  }
+  EXPECT_THAT(Compute(file, input), Pointwise(FloatNear(1e-5f), expected));
 }
 
 TEST(OnnxBatchNormTest, StaysApartWhereTheConvolutionHasAnotherReader) {
@@ -161,6 +395,43 @@ TEST(OnnxAddTest, OfAConstantIsABias) {
   }
 }
 
+TEST(OnnxArithmeticTest, WithConstantsIsInTheLayerBeforeIt) {
+  struct Case {
+    const char* type;
+    bool constant_first;
+    std::vector<float> expected;  // of 10 and 20, with the constants 2 and 4
+  };
+  const Case cases[] = {{"Add", false, {12, 24}}, {"Add", true, {12, 24}},  {"Sub", false, {8, 16}},
+                        {"Sub", true, {-8, -16}}, {"Mul", false, {20, 80}}, {"Mul", true, {20, 80}},
+                        {"Div", false, {5, 5}}};
+  for (const Case& c : cases) {
+    OnnxFile file;
+    file.Input("x", {-1, 2, 1, 1}).Floats("w", {2, 2, 1, 1}, {1, 0, 0, 1});
+    file.Floats("k", {1, 2, 1, 1}, {2, 4}).Node("Conv", {"x", "w"}, "c");
+    const std::vector<std::string> inputs =
+        c.constant_first ? std::vector<std::string>{"k", "c"} : std::vector<std::string>{"c", "k"};
+    file.Node(c.type, inputs, "y");
+    EXPECT_EQ(CountLayers(file), 1) << c.type;
+    EXPECT_EQ(Compute(file, {10, 20}), c.expected) << c.type << c.constant_first;
+  }
+}
+
+TEST(OnnxSubTest, OfTwoTensorsIsAnAdditionOfTheOpposite) {
+  OnnxFile file = Image(2, 2, 2);
+  file.Node("Sub", {"x", "c"}, "s");
+  EXPECT_EQ(Text(file), ImageText(2, 2, 2, "s = Add(x, c)\noutput s\n"));
+  OnnxFile sum = Image(2, 2, 2);
+  sum.Node("Neg", {"w"}, "v").Node("Conv", {"x", "v"}, "d").Node("Add", {"x", "d"}, "s");
+  EXPECT_EQ(Compute(file, OnnxFile::RampValues({2, 2, 2})),
+            Compute(sum, OnnxFile::RampValues({2, 2, 2})));
+  // Where the second is needed as it is, its opposite is a layer of its own.
+  OnnxFile both = Image(2, 2, 2);
+  both.Node("Sub", {"x", "c"}, "s").Node("Concat", {"s", "c"}, "j").Int("axis", 1);
+  EXPECT_EQ(Text(both), ImageText(2, 2, 2,
+                                  "s:negated = Conv(c) k=1x1 g=2 out=2\ns = Add(x, s:negated)\n"
+                                  "j = Concat(s, c)\noutput j\n"));
+}
+
 TEST(OnnxAddTest, OfTwoTensorsTakesTheReluBehindIt) {
   OnnxFile file = Image(2, 2, 2);
   file.Node("Add", {"x", "c"}, "s").Node("Relu", {"s"}, "r").Node("Identity", {"r"}, "i");
@@ -205,6 +476,38 @@ TEST(OnnxClipTest, AfterReluTheSmallerLimitRemains) {
   EXPECT_EQ(Text(file), "input x 2x2x2\nc = Conv(x) k=1x1 out=2 relu=6\noutput c\n");
 }
 
+TEST(OnnxClipTest, HasOtherSpellings) {
+  const std::string relu6 = "input x 2x2x2\nc = Conv(x) k=1x1 out=2 relu=6\noutput c\n";
+  const std::string relu = "input x 2x2x2\nc = Conv(x) k=1x1 out=2 relu\noutput c\n";
+  const auto file = [](const std::function<void(OnnxFile&)>& add, int64_t opset = 13) {
+    OnnxFile f = Image(2, 2, 2, opset);
+    f.Floats("0", {}, {0}).Floats("6", {1}, {6}).Floats("-1", {}, {-1});
+    f.Floats("most", {}, {std::numeric_limits<float>::max()});
+    add(f);
+    return Text(f);
+  };
+  EXPECT_EQ(file([](OnnxFile& f) {
+              f.Node("Max", {"c", "0"}, "a").Node("Min", {"6", "a"}, "b");
+            }),
+            relu6);
+  EXPECT_EQ(file([](OnnxFile& f) {
+              f.Node("Relu", {"c"}, "a").Node("Min", {"a", "6"}, "b");
+            }),
+            relu6);
+  EXPECT_EQ(file([](OnnxFile& f) {
+              f.Node("Relu", {"c"}, "a").Node("Clip", {"a", "", "6"}, "b");
+            }),
+            relu6);
+  EXPECT_EQ(file([](OnnxFile& f) {
+              f.Node("Relu", {"c"}, "a").Node("Clip", {"a", "-1", "6"}, "b");
+            }),
+            relu6);
+  EXPECT_EQ(file([](OnnxFile& f) { f.Node("Clip", {"c", "0"}, "a"); }), relu);
+  EXPECT_EQ(file([](OnnxFile& f) { f.Node("Clip", {"c", "0", "most"}, "a"); }), relu);
+  EXPECT_EQ(file([](OnnxFile& f) { f.Node("Clip", {"c"}, "a").Node("Relu", {"a"}, "b"); }), relu);
+  EXPECT_EQ(file([](OnnxFile& f) { f.Node("Clip", {"c"}, "a").Float("min", 0); }, 9), relu);
+}
+
 TEST(OnnxPoolTest, CeilModeIsPaddingBehind) {
   OnnxFile file = Image(1, 6, 5);
   file.Node("MaxPool", {"c"}, "p").Ints("kernel_shape", {3, 2}).Ints("strides", {2, 2});
@@ -237,6 +540,46 @@ TEST(OnnxPoolTest, AverageCountsPaddingOnlyWhenAsked) {
     EXPECT_THAT(Compute(file, {4, 8, 12, 16}),
                 ElementsAre(corner, include ? 3 : 6, include ? 4 : 8, 10));
   }
+}
+
+// Padding that the file asks for counts, what the last window reaches beyond it does not.
+TEST(OnnxPoolTest, CeilModeWithCountedPaddingKeepsTheZerosApart) {
+  OnnxFile file;
+  file.Input("x", {1, 1, 4, 1}).Floats("w", {1, 1, 1, 1}, {1}).Node("Conv", {"x", "w"}, "c");
+  file.Node("AveragePool", {"c"}, "p").Ints("kernel_shape", {4, 1}).Ints("strides", {2, 1});
+  file.Ints("pads", {1, 0, 0, 0}).Int("ceil_mode", 1).Int("count_include_pad", 1);
+  EXPECT_EQ(Text(file),
+            "input x 1x4x1\nc = Conv(x) k=1x1 out=1\np:zeros = Pad(c) c=0,0 p=1,0,0,0\n"
+            "p = AveragePool(p:zeros) k=4x1 s=2x1 p=0,0,1,0\noutput p\n");
+  EXPECT_THAT(Compute(file, {3, 6, 9, 12}), ElementsAre(4.5f, 9));
+}
+
+TEST(OnnxPoolTest, TheMeanOfRowsOrColumnsIsAPoolToo) {
+  OnnxFile rows = Image(3, 4, 5);
+  rows.Node("ReduceMean", {"c"}, "p").Ints("axes", {2});
+  EXPECT_EQ(Text(rows), ImageText(3, 4, 5, "p = AveragePool(c) k=4x1\noutput p\n"));
+  OnnxFile columns = Image(3, 4, 5);
+  columns.Node("ReduceMean", {"c"}, "m").Ints("axes", {-1}).Int("keepdims", 0);
+  columns.Node("ReduceMean", {"m"}, "p").Ints("axes", {2}).Int("keepdims", 0);
+  columns.Ramp("w2", {3, 2}).Node("MatMul", {"p", "w2"}, "g");
+  EXPECT_EQ(Text(columns), ImageText(3, 4, 5,
+                                     "m = AveragePool(c) k=1x5\np = AveragePool(m) k=4x1\n"
+                                     "g = Conv(p) k=1x1 out=2\noutput g\n"));
+}
+
+TEST(OnnxPoolTest, TheMeanOfAllMayBeTakenOfAnotherArrangement) {
+  const std::string expected =
+      ImageText(3, 4, 5, "p = AveragePool(c) k=4x5\ng = Conv(p) k=1x1 out=2\noutput g\n");
+  OnnxFile last = Image(3, 4, 5);
+  last.Node("Transpose", {"c"}, "t").Ints("perm", {0, 2, 3, 1});
+  last.Node("ReduceMean", {"t"}, "p").Ints("axes", {1, 2}).Int("keepdims", 0);
+  last.Ramp("w2", {3, 2}).Node("MatMul", {"p", "w2"}, "g");
+  EXPECT_EQ(Text(last), expected);
+  OnnxFile flat = Image(3, 4, 5);
+  flat.Integers("to", {0, 3, -1}).Node("Reshape", {"c", "to"}, "f");
+  flat.Node("ReduceMean", {"f"}, "p").Ints("axes", {2}).Int("keepdims", 0);
+  flat.Ramp("w2", {3, 2}).Node("MatMul", {"p", "w2"}, "g");
+  EXPECT_EQ(Text(flat), expected);
 }
 
 TEST(OnnxPoolTest, TheMeanOfAllHasThreeSpellings) {
