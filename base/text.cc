@@ -44,7 +44,7 @@ bool IsPlainText(std::string_view text) {
   return true;
 }
 
-std::string PlainText(std::string_view text) {
+std::string Legible(std::string_view text) {
   std::string plain(text);
   if (IsPlainText(text)) return plain;
   for (char& c : plain) {

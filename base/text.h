@@ -10,6 +10,6 @@ namespace mico {
 bool IsPlainText(std::string_view text);
 
 // The same text where it is plain; otherwise with '?' for every byte that is not printable ASCII.
-std::string PlainText(std::string_view text);
+std::string Legible(std::string_view text);
 
 }  // namespace mico
