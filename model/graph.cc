@@ -15,6 +15,8 @@ namespace {
 // overflows 64 bits and every index fits 32.
 constexpr int64_t kSizeLimit = int64_t{1} << 31;
 constexpr size_t kMostNodes = 100'000;
+// Of all values together, for one sample: what a worker can hold while it evaluates.
+constexpr int64_t kMostElements = int64_t{1} << 28;
 constexpr size_t kLongestName = 256;
 
 template <typename... Args>
@@ -251,6 +253,7 @@ absl::Status CheckActivation(const Node& node) {
 
 absl::Status CheckValues(const Graph& graph) {
   std::set<std::string> names;
+  int64_t elements = 0;
   for (const Value& value : graph.values) {
     MICO_RETURN_IF_ERROR(CheckName("value", value.name, names));
     if (!IsSmall(value.shape)) {
@@ -258,6 +261,12 @@ absl::Status CheckValues(const Graph& graph) {
           fmt::format("value '{}' has shape {}; needs extents of at least 1 and fewer than 2^31 "
                       "elements",
                       value.name, ToString(value.shape)));
+    }
+    elements += value.shape.elements();
+    if (elements > kMostElements) {
+      return absl::ResourceExhaustedError(
+          fmt::format("value '{}' has shape {}: the network's values have more than {} elements",
+                      value.name, ToString(value.shape), kMostElements));
     }
   }
   return absl::OkStatus();

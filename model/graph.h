@@ -125,8 +125,8 @@ struct Graph {
 // Multiply-accumulates of one kConv node, border positions counted as if they were inside.
 int64_t CountMacs(const Graph& graph, const Node& node);
 
-// Checks all that Graph promises: indices, single assignment, shapes that follow from the
-// attributes, sizes below 2^31. Every reader of a graph from outside calls it first.
+// Checks all that Graph promises: indices, single assignment, shapes that follow from attributes,
+// sizes below 2^31, 2^28 elements in all. Every reader of a graph from outside calls it first.
 absl::Status Validate(const Graph& graph);
 
 // The shape that `node` gives for its inputs' shapes (Slice and Concat included; for Slice the

@@ -64,6 +64,7 @@ absl::StatusOr<Integers> ReshapeDims(const OnnxNode& node, const Constants& cons
   MICO_ASSIGN_OR_RETURN(std::optional<Integers> target,
                         IntegersArgument(node, constants, "shape", 1, 5));
   if (!target.has_value()) return Malformed("has no shape to reshape to");
+  MICO_RETURN_IF_ERROR(CheckRank(target->size(), "its shape"));
   MICO_ASSIGN_OR_RETURN(const int64_t elements, CountElements(dims, "the input"));
   int64_t known = 1;
   int unknown = -1;
@@ -118,7 +119,6 @@ absl::StatusOr<Integers> UnsqueezeDims(const OnnxNode& node, const Constants& co
                                        const Integers& dims) {
   MICO_ASSIGN_OR_RETURN(const std::optional<Integers> given,
                         IntegersArgument(node, constants, "axes", 1, 13));
-  constexpr size_t kMostDims = 16;
   const size_t rank = dims.size() + given.value_or(Integers{}).size();
   if (rank > kMostDims) return Malformed(fmt::format("unsqueezes to {} dimensions", rank));
   MICO_ASSIGN_OR_RETURN(const std::set<int64_t> axes, ReadAxes(node, constants, rank));

@@ -66,7 +66,14 @@ absl::Status DecodeValues(std::string_view what, const TensorProto& proto, int64
 
 }  // namespace
 
+absl::Status CheckRank(size_t rank, std::string_view what) {
+  if (rank <= kMostDims) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}: {} dimensions; at most {}", what, rank, kMostDims));
+}
+
 absl::StatusOr<int64_t> CountElements(const std::vector<int64_t>& dims, std::string_view what) {
+  MICO_RETURN_IF_ERROR(CheckRank(dims.size(), what));
   constexpr int64_t kLimit = int64_t{1} << 31;
   int64_t count = 1;
   bool empty = false;
@@ -86,20 +93,17 @@ absl::StatusOr<int64_t> CountElements(const std::vector<int64_t>& dims, std::str
 
 std::string DimsToString(const std::vector<int64_t>& dims) {
   if (dims.empty()) return "scalar";
+  if (dims.size() > kMostDims) return fmt::format("{} dimensions", dims.size());
   return fmt::format("{}", fmt::join(dims, "x"));
 }
 
 absl::StatusOr<ConstantTensor> DecodeTensor(const TensorProto& proto) {
-  constexpr int kMostDims = 16;
   const std::string what = fmt::format("tensor '{}'", PlainName(proto.name()));
   if (proto.external_data_size() > 0 || proto.data_location() != 0) {
     return absl::InvalidArgumentError(
         fmt::format("{}: its data lie in another file; export the model as one file", what));
   }
-  if (proto.dims_size() > kMostDims) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: {} dimensions; at most {}", what, proto.dims_size(), kMostDims));
-  }
+  MICO_RETURN_IF_ERROR(CheckRank(proto.dims_size(), what));
   ConstantTensor tensor{.dims = {proto.dims().begin(), proto.dims().end()}};
   MICO_ASSIGN_OR_RETURN(const int64_t count, CountElements(tensor.dims, what));
   MICO_RETURN_IF_ERROR(DecodeValues(what, proto, count, tensor));

@@ -27,8 +27,15 @@ struct ConstantTensor {
 
 using ConstantPointer = std::shared_ptr<const ConstantTensor>;
 
-// The number of elements of `dims`. InvalidArgument if an extent is negative or the product reaches
-// 2^31; `what` names the tensor.
+// No network needs more. A few bytes of a file can ask for any number of dimensions of extent 1,
+// which cost memory in every tensor and time in every step through one.
+constexpr size_t kMostDims = 16;
+
+// InvalidArgument for more than kMostDims; `what` names the tensor.
+absl::Status CheckRank(size_t rank, std::string_view what);
+
+// The number of elements of `dims`. InvalidArgument if there are too many dimensions, an extent is
+// negative or the product reaches 2^31; `what` names the tensor.
 absl::StatusOr<int64_t> CountElements(const std::vector<int64_t>& dims, std::string_view what);
 
 // "1x16x4x4"; "scalar" without dims.
