@@ -72,6 +72,18 @@ std::string_view ByteReader::Raw(uint64_t size) {
   return raw;
 }
 
+void ByteReader::Magic(std::string_view needed) {
+  const std::string_view found = Raw(needed.size());
+  if (!status_.ok() || found == needed) return;
+  const char version = found.back(), needed_version = needed.back();
+  const bool same_format = found.substr(0, found.size() - 1) == needed.substr(0, needed.size() - 1);
+  if (same_format && version >= '0' && version <= '9') {
+    Fail(fmt::format("version {}; this program reads version {}", version, needed_version));
+  } else {
+    Fail(fmt::format("does not begin with {}", needed));
+  }
+}
+
 uint64_t ByteReader::Count(uint64_t least_bytes_each) {
   const uint64_t count = U64();
   if (!status_.ok()) return 0;

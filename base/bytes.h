@@ -58,6 +58,9 @@ class ByteReader {
   // A count of things of at least `least_bytes_each`; fails if so many cannot follow.
   uint64_t Count(uint64_t least_bytes_each);
   std::string_view Raw(uint64_t size);
+  // The first bytes of a format: letters, and a last one that is its version. Fails with what was
+  // found and what this program reads.
+  void Magic(std::string_view needed);
 
   bool at_end() const { return position_ == bytes_.size(); }
   // DataLoss with the position of the first failure.

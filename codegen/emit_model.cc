@@ -31,8 +31,10 @@ enum {
  *         width x channels)";
 
 constexpr std::string_view kRunDeclarationEnd = R"(; not changed
- * output  MICO_MODEL_OUTPUT_ELEMENTS int16_t on the grid of MICO_MODEL_OUTPUT_SCALE; the largest is
- *         the class, ties to the lower index
+ * output  MICO_MODEL_OUTPUT_BYTES: int16_t, the MICO_MODEL_OUTPUTS outputs one behind the other.
+ *         Output i begins at element MICO_MODEL_OUTPUT_<i>_OFFSET and is packed height x width x
+ *         channels on the grid of MICO_MODEL_OUTPUT_<i>_SCALE. A classifier's class is the largest
+ *         element of the first, ties to the lower index
  * arena   MICO_MODEL_ARENA_BYTES, aligned to MICO_MODEL_ARENA_ALIGNMENT; its content before and
  *         after does not matter
  *
@@ -75,12 +77,30 @@ std::string InputMacros(const Program& program) {
          Define("INPUT_SCALE", fmt::format("{:.17g}", program.model->input_scale()));
 }
 
+// Names without a number are the first output's, but for the bytes, which are those of all.
 std::string OutputMacros(const Program& program) {
-  const QuantizedTensor& output = program.tensor(program.graph->output);
-  return Define("OUTPUT_ELEMENTS", output.shape.elements()) +
-         Define("CLASSES", output.shape.elements()) +
-         Define("OUTPUT_BYTES", program.plan.output_bytes) +
-         Define("OUTPUT_SCALE", fmt::format("{:.17g}", program.model->output_scale()));
+  const std::vector<QuantizedOutput>& outputs = program.graph->outputs;
+  const Shape& first = program.tensor(outputs.front().tensor).shape;
+  std::string text = Define("OUTPUT_ELEMENTS", first.elements()) +
+                     Define("CLASSES", first.elements()) +
+                     Define("OUTPUT_BYTES", program.plan.output_bytes) +
+                     Define("OUTPUT_SCALE", fmt::format("{:.17g}", program.model->output_scale())) +
+                     Define("OUTPUTS", static_cast<int64_t>(outputs.size()));
+  const OutputLayout layout = LayOutOutputs(*program.graph);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Shape& shape = program.tensor(outputs[i].tensor).shape;
+    const auto define = [&](std::string_view what, const auto& value) {
+      text += Define(fmt::format("OUTPUT_{}_{}", i, what), value);
+    };
+    define("NAME", fmt::format("\"{}\"", PlainText(outputs[i].name)));
+    define("OFFSET", layout.offsets[i]);
+    define("HEIGHT", shape.height);
+    define("WIDTH", shape.width);
+    define("CHANNELS", shape.channels);
+    define("ELEMENTS", shape.elements());
+    define("SCALE", fmt::format("{:.17g}", program.model->scales[outputs[i].tensor]));
+  }
+  return text;
 }
 
 std::string ArenaMacros(const Program& program) {
@@ -92,7 +112,12 @@ std::string ArenaMacros(const Program& program) {
 // "ram + 128": where a tensor's bytes are.
 std::string TensorExpression(const Program& program, int tensor) {
   if (tensor == program.graph->input) return "in";
-  if (tensor == program.graph->output) return "out";
+  const OutputLayout layout = LayOutOutputs(*program.graph);
+  for (size_t i = 0; i < layout.offsets.size(); ++i) {
+    if (program.graph->outputs[i].tensor != tensor) continue;
+    const int64_t bytes = layout.offsets[i] * static_cast<int64_t>(sizeof(int16_t));
+    return bytes == 0 ? "out" : fmt::format("out + {}", bytes);
+  }
   return fmt::format("ram + {}", program.plan.tensor_offset[tensor]);
 }
 

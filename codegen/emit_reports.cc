@@ -38,6 +38,37 @@ Json StepsJson(const Program& program) {
   return steps;
 }
 
+Json OutputsJson(const Program& program) {
+  Json outputs = Json::array();
+  const OutputLayout layout = LayOutOutputs(*program.graph);
+  for (size_t i = 0; i < layout.offsets.size(); ++i) {
+    const QuantizedOutput& output = program.graph->outputs[i];
+    const Shape& shape = program.tensor(output.tensor).shape;
+    outputs.push_back({{"name", PlainText(output.name)},
+                       {"offset", layout.offsets[i]},
+                       {"height", shape.height},
+                       {"width", shape.width},
+                       {"channels", shape.channels},
+                       {"elements", shape.elements()},
+                       {"scale", program.model->scales[output.tensor]}});
+  }
+  return outputs;
+}
+
+// One line each: where an output lies, and what its integers mean.
+std::string OutputLines(const Program& program) {
+  std::string text;
+  const OutputLayout layout = LayOutOutputs(*program.graph);
+  for (size_t i = 0; i < layout.offsets.size(); ++i) {
+    const QuantizedOutput& output = program.graph->outputs[i];
+    const Shape& shape = program.tensor(output.tensor).shape;
+    text += fmt::format("| output {}, {} | {} x {} x {} from element {}, scale {:.6g} |\n", i,
+                        PlainText(output.name), shape.height, shape.width, shape.channels,
+                        layout.offsets[i], program.model->scales[output.tensor]);
+  }
+  return text;
+}
+
 std::string AccuracyLine(std::string_view split, const std::optional<Accuracy>& accuracy) {
   if (!accuracy.has_value() || accuracy->total == 0) return "";
   return fmt::format(
@@ -62,8 +93,8 @@ constexpr std::string_view kHowTo = R"(
 
 static uint32_t arena[MICO_MODEL_ARENA_BYTES / 4 + 1];
 
-int16_t logits[MICO_MODEL_CLASSES];
-if (mico_model_run(input, logits, arena) != MICO_MODEL_OK) { /* a null or misaligned buffer */ }
+int16_t output[MICO_MODEL_OUTPUT_BYTES / 2];
+if (mico_model_run(input, output, arena) != MICO_MODEL_OK) { /* a null or misaligned buffer */ }
 ```
 Input and output are integers; `mico_model.h` has their sizes, layout and scales. Nothing else is
 needed: no heap, no globals that change, nothing of the C library but `memcpy` and `memset`.
@@ -74,7 +105,7 @@ needed: no heap, no globals that change, nothing of the C library but `memcpy` a
 - On a board: `make selftest.elf BSP=folder CC=... CFLAGS=... LDFLAGS=...`, where the folder has the board's `mico_bsp.c`.
   `CFLAGS` with `-DMICO_LAYER_HOOK=mico_selftest_layer` also times every layer.
 
-The self-test compares every logit, bit for bit, with what the search computed.
+The self-test compares every element of every output, bit for bit, with what the search computed.
 )";
 
 }  // namespace
@@ -87,6 +118,7 @@ GeneratedFile EmitReadme(const Emission& emission) {
   text += fmt::format(
       "| | |\n|---|---|\n| model | {} |\n| quantized model | {} |\n| scheme | {} |\n",
       PlainText(info.model_digest), PlainText(info.quantized_digest), PlainText(info.scheme));
+  text += OutputLines(program);
   text += AccuracyLine("val", info.val) + AccuracyLine("test", info.test) + CostLines(emission);
   text +=
       fmt::format("| RAM | {} bytes: arena {}, input {}, output {} |\n", work.peak_ram_bytes,
@@ -115,6 +147,7 @@ GeneratedFile EmitReport(const Emission& emission) {
         {"output_bytes", program.plan.output_bytes},
         {"peak_bytes", work.peak_ram_bytes}}},
       {"constant_bytes", work.constant_bytes},
+      {"outputs", OutputsJson(program)},
       {"steps", StepsJson(program)}};
   return {"report.json", report.dump(2) + "\n"};
 }

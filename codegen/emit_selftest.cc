@@ -16,14 +16,14 @@ std::string Row(const std::vector<T>& values) {
 }
 
 GeneratedFile EmitVectorsHeader(const Emission& emission) {
-  std::string text = FileHeader(emission.info, "Known inputs and the logits that they must give");
+  std::string text = FileHeader(emission.info, "Known inputs and the outputs that they must give");
   text += "#ifndef MICO_VECTORS_H\n#define MICO_VECTORS_H\n\n#include \"mico_model.h\"\n\n";
   const size_t cases = emission.info.self_tests.size();
   text += fmt::format("#define MICO_SELFTEST_CASES {}\n\n", cases);
   text += fmt::format("extern const uint8_t mico_selftest_inputs[{}][MICO_MODEL_INPUT_BYTES];\n",
                       cases);
   text += fmt::format(
-      "extern const int16_t mico_selftest_logits[{}][MICO_MODEL_OUTPUT_ELEMENTS];\n\n#endif\n",
+      "extern const int16_t mico_selftest_outputs[{}][MICO_MODEL_OUTPUT_BYTES / 2];\n\n#endif\n",
       cases);
   return {"selftest/vectors.h", text};
 }
@@ -31,16 +31,16 @@ GeneratedFile EmitVectorsHeader(const Emission& emission) {
 GeneratedFile EmitVectorsSource(const Emission& emission) {
   const std::vector<SelfTestCase>& cases = emission.info.self_tests;
   const TensorType input = emission.program.tensor(emission.program.graph->input).type;
-  std::string text = FileHeader(emission.info, "Known inputs and the logits that they must give");
+  std::string text = FileHeader(emission.info, "Known inputs and the outputs that they must give");
   text += fmt::format(
       "#include \"vectors.h\"\n\n"
       "const uint8_t mico_selftest_inputs[{}][MICO_MODEL_INPUT_BYTES] = {{\n",
       cases.size());
   for (const SelfTestCase& test : cases) text += Row(Pack(test.input, input));
   text += fmt::format(
-      "}};\n\nconst int16_t mico_selftest_logits[{}][MICO_MODEL_OUTPUT_ELEMENTS] = {{\n",
+      "}};\n\nconst int16_t mico_selftest_outputs[{}][MICO_MODEL_OUTPUT_BYTES / 2] = {{\n",
       cases.size());
-  for (const SelfTestCase& test : cases) text += Row(test.logits);
+  for (const SelfTestCase& test : cases) text += Row(test.outputs);
   return {"selftest/vectors.c", text + "};\n"};
 }
 

@@ -20,7 +20,7 @@ constexpr Pass kLowering[] = {
 };
 
 absl::Status CheckCase(const QuantizedGraph& graph, const SelfTestCase& test, size_t index) {
-  const auto check = [index](const std::vector<int32_t>& values, const QuantizedTensor& tensor) {
+  const auto check = [index](std::span<const int32_t> values, const QuantizedTensor& tensor) {
     if (static_cast<int64_t>(values.size()) != tensor.shape.elements()) {
       return absl::InvalidArgumentError(fmt::format("self-test {}: {} values for '{}'; needed {}",
                                                     index, values.size(), tensor.name,
@@ -35,7 +35,18 @@ absl::Status CheckCase(const QuantizedGraph& graph, const SelfTestCase& test, si
     return absl::OkStatus();
   };
   MICO_RETURN_IF_ERROR(check(test.input, graph.tensors[graph.input]));
-  return check(test.logits, graph.tensors[graph.output]);
+  const OutputLayout layout = LayOutOutputs(graph);
+  if (static_cast<int64_t>(test.outputs.size()) != layout.elements) {
+    return absl::InvalidArgumentError(fmt::format("self-test {}: {} output values; needed {}",
+                                                  index, test.outputs.size(), layout.elements));
+  }
+  std::span<const int32_t> rest = test.outputs;
+  for (const int tensor : layout.tensors) {
+    const int64_t elements = graph.tensors[tensor].shape.elements();
+    MICO_RETURN_IF_ERROR(check(rest.first(elements), graph.tensors[tensor]));
+    rest = rest.subspan(elements);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckPreparation(const InputPreparation& preparation, const Shape& shape) {

@@ -20,10 +20,10 @@ struct GeneratedFile {
   std::string content;
 };
 
-// Inputs and the logits that they must give, bit for bit (from the oracle).
+// Inputs and the outputs that they must give, bit for bit (from the oracle).
 struct SelfTestCase {
-  std::vector<int32_t> input;   // integers, NHWC
-  std::vector<int32_t> logits;  // integers
+  std::vector<int32_t> input;    // integers, NHWC
+  std::vector<int32_t> outputs;  // integers, all outputs one behind the other (JoinOutputs)
 };
 
 // What the artifact says about itself; everything that is not in the model.

@@ -22,8 +22,8 @@ class ArenaPlanner {
   }
 
  private:
-  // The network's input and output are the caller's.
-  bool IsCallers(int tensor) const { return tensor == graph_.input || tensor == graph_.output; }
+  // The network's input and outputs are the caller's.
+  bool IsCallers(int tensor) const { return tensor == graph_.input || graph_.IsOutput(tensor); }
 
   int64_t Bytes(int tensor) const {
     return PackedBytes(graph_.tensors[tensor].shape, graph_.tensors[tensor].type);
@@ -75,7 +75,8 @@ class ArenaPlanner {
     for (const int buffer : scratch_buffer_) plan.scratch_offset.push_back(offset(buffer));
     plan.arena_bytes = layout.total_bytes;
     plan.input_bytes = Bytes(graph_.input);
-    plan.output_bytes = Bytes(graph_.output);
+    plan.output_bytes = 0;
+    for (const int tensor : LayOutOutputs(graph_).tensors) plan.output_bytes += Bytes(tensor);
   }
 
   Program& program_;

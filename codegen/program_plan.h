@@ -25,10 +25,10 @@ struct StepPlan {
 struct ProgramPlan {
   std::vector<StepPlan> steps;          // parallel to graph.steps
   std::vector<int64_t> tensor_offset;   // parallel to graph.tensors: byte offset in the arena, -1
-                                        // for the network's input and output (the caller's buffers)
+                                        // for the network's input and outputs (the caller's)
   std::vector<int64_t> scratch_offset;  // parallel to graph.steps, -1 where there is none
   int64_t arena_bytes = 0;
-  int64_t input_bytes = 0, output_bytes = 0;
+  int64_t input_bytes = 0, output_bytes = 0;  // the latter of all outputs together
 
   ProgramWork Work(const QuantizedGraph& graph) const;
 };

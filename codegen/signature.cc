@@ -282,7 +282,7 @@ absl::StatusOr<QuantizedGraph> Parse(std::string_view signature) {
     MICO_RETURN_IF_ERROR(CheckShapes(graph, step, entry.op));
     MICO_RETURN_IF_ERROR(CheckTypes(graph, step));
     graph.input = 0;
-    graph.output = step.output;
+    graph.outputs = {{graph.tensors[step.output].name, step.output}};
     graph.steps.push_back(std::move(step));
     return graph;
   }

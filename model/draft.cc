@@ -37,7 +37,7 @@ std::vector<int> Draft::CountReaders() const {
   for (const DraftNode& node : nodes_) {
     for (const int input : node.node.inputs) ++readers[input];
   }
-  ++readers[output_];
+  for (const GraphOutput& output : outputs_) ++readers[output.value];
   return readers;
 }
 
@@ -83,7 +83,8 @@ absl::StatusOr<ModelPackage> Draft::Finish() && {
     if (node.op == OpKind::kConv) weights.layers.push_back(std::move(draft_node.weights));
     graph.nodes.push_back(std::move(node));
   }
-  graph.output = renumbered[output_];
+  graph.outputs = std::move(outputs_);
+  for (GraphOutput& output : graph.outputs) output.value = renumbered[output.value];
   return MakeModelPackage(std::move(graph), std::move(weights));
 }
 

@@ -40,13 +40,14 @@ class Draft {
   // beyond 2^27 weights in all.
   absl::StatusOr<int> Append(DraftNode node, const Shape& declared = {});
 
-  void set_output(int value) { output_ = value; }
-  int output() const { return output_; }
+  void AddOutput(std::string name, int value) { outputs_.push_back({std::move(name), value}); }
+  const std::vector<GraphOutput>& outputs() const { return outputs_; }
+  int input() const { return input_; }
   const Shape& shape(int value) const { return shapes_[value]; }
   std::vector<DraftNode>& nodes() { return nodes_; }
   const std::vector<DraftNode>& nodes() const { return nodes_; }
 
-  // How many inputs read each value; the network's output counts as one more.
+  // How many inputs read each value; every output of the network counts as one more.
   std::vector<int> CountReaders() const;
   // For each value the index of the node that writes it, -1 for none.
   std::vector<int> FindWriters() const;
@@ -66,7 +67,7 @@ class Draft {
   std::vector<DraftNode> nodes_;
   std::set<std::string> names_;
   int input_ = 0;
-  int output_ = 0;
+  std::vector<GraphOutput> outputs_;
   int64_t weight_count_ = 0;
 };
 
@@ -85,7 +86,7 @@ void FuseActivations(Draft& draft);
 // Afterwards two slices in a row, the second the only reader of the first, are one.
 void MergeSlices(Draft& draft);
 
-// Afterwards every node contributes to the output.
+// Afterwards every node contributes to an output.
 void RemoveDeadNodes(Draft& draft);
 
 }  // namespace mico

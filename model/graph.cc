@@ -15,7 +15,8 @@ namespace {
 // overflows 64 bits and every index fits 32.
 constexpr int64_t kSizeLimit = int64_t{1} << 31;
 constexpr size_t kMostNodes = 100'000;
-// Of all values together, for one sample: what a worker can hold while it evaluates.
+// Of all values together, for one sample: what a worker can hold while it evaluates. And of all
+// outputs, which may name one value several times.
 constexpr int64_t kMostElements = int64_t{1} << 28;
 constexpr size_t kLongestName = 256;
 
@@ -272,6 +273,36 @@ absl::Status CheckValues(const Graph& graph) {
   return absl::OkStatus();
 }
 
+absl::Status CheckOutputs(const Graph& graph) {
+  if (graph.outputs.empty() || graph.outputs.size() > kMostOutputs) {
+    return absl::InvalidArgumentError(
+        fmt::format("the graph has {} outputs; needs 1 to {}", graph.outputs.size(), kMostOutputs));
+  }
+  std::set<std::string> names;
+  int64_t elements = 0;
+  for (const GraphOutput& output : graph.outputs) {
+    MICO_RETURN_IF_ERROR(CheckName("output", output.name, names));
+    if (output.value < 0 || static_cast<size_t>(output.value) >= graph.values.size()) {
+      return absl::InvalidArgumentError(fmt::format("output '{}' is value number {}; there are {}",
+                                                    output.name, output.value,
+                                                    graph.values.size()));
+    }
+    if (output.value == graph.input) {
+      return absl::InvalidArgumentError(
+          fmt::format("output '{}' is the network's input; needs "
+                      "something computed from it",
+                      output.name));
+    }
+    elements += graph.values[output.value].shape.elements();
+    if (elements > kMostElements) {
+      return absl::InvalidArgumentError(
+          fmt::format("outputs up to '{}' have {} elements; at most {} in all outputs", output.name,
+                      elements, kMostElements));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Checks one node against the values written before it, then marks its own value as written.
 absl::Status CheckNode(const Graph& graph, const Node& node, std::vector<bool>& written) {
   const auto exists = [&](int index) {
@@ -353,14 +384,11 @@ absl::Status Validate(const Graph& graph) {
     return absl::InvalidArgumentError("the graph's name is too long or not plain");
   }
   MICO_RETURN_IF_ERROR(CheckValues(graph));
-  const int value_count = static_cast<int>(graph.values.size());
-  if (graph.input < 0 || graph.input >= value_count || graph.output < 0 ||
-      graph.output >= value_count || graph.input == graph.output) {
-    return absl::InvalidArgumentError(
-        fmt::format("input value number {} and output value number {}; needs two different ones "
-                    "of {}",
-                    graph.input, graph.output, value_count));
+  if (graph.input < 0 || static_cast<size_t>(graph.input) >= graph.values.size()) {
+    return absl::InvalidArgumentError(fmt::format("the input is value number {}; there are {}",
+                                                  graph.input, graph.values.size()));
   }
+  MICO_RETURN_IF_ERROR(CheckOutputs(graph));
 
   std::set<std::string> names;
   std::vector<bool> written(graph.values.size(), false);

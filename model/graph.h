@@ -107,15 +107,25 @@ struct Node {
   const PadAttributes& pad() const { return std::get<PadAttributes>(attributes); }
 };
 
+// One of a network's results. Two outputs may be one value (scores with and without a Softmax).
+struct GraphOutput {
+  std::string name;  // unique among the outputs, from the file
+  int value = 0;     // index of a value, never the input's
+  friend bool operator==(const GraphOutput&, const GraphOutput&) = default;
+};
+
 // A network in normal form: nodes in execution order, each value written once and before it is
-// read, one input, one output, no layout operators (reshape, flatten, transpose are folded away).
-// Semantics are those of ONNX on NCHW float32.
+// read, one input, one output or several, no layout operators (reshape, flatten, transpose are
+// folded away). Semantics are those of ONNX on NCHW float32.
 struct Graph {
   std::string name;
   std::vector<Value> values;
   std::vector<Node> nodes;
   int input = 0;
-  int output = 0;
+  std::vector<GraphOutput> outputs;  // 1 to kMostOutputs, in the file's order
+
+  // The value that accuracies and divergences are about: the first output's.
+  int scored_value() const { return outputs.front().value; }
 
   // Indices of the kConv nodes in execution order: the quantized layers, which a BitScheme and
   // Weights number 0, 1, ...
@@ -125,8 +135,12 @@ struct Graph {
 // Multiply-accumulates of one kConv node, border positions counted as if they were inside.
 int64_t CountMacs(const Graph& graph, const Node& node);
 
+// More is a mistake or an attack.
+inline constexpr size_t kMostOutputs = 64;
+
 // Checks all that Graph promises: indices, single assignment, shapes that follow from attributes,
-// sizes below 2^31, 2^28 elements in all. Every reader of a graph from outside calls it first.
+// sizes below 2^31, 2^28 elements in all values and in all outputs. Every reader of a graph from
+// outside calls it first.
 absl::Status Validate(const Graph& graph);
 
 // The shape that `node` gives for its inputs' shapes (Slice and Concat included; for Slice the

@@ -12,9 +12,10 @@
 namespace mico {
 namespace {
 
-constexpr std::string_view kMagic = "MICOPKG1";
+constexpr std::string_view kMagic = "MICOPKG2";
 constexpr uint64_t kLeastValueBytes = 8 + 3 * 8;
 constexpr uint64_t kLeastNodeBytes = 8 + 8 + 1 + 8 + 4 + 2;
+constexpr uint64_t kLeastOutputBytes = 8 + 4;
 constexpr uint64_t kLeastLayerBytes = 8 + 8;
 
 void Write(ByteWriter& writer, const Padding& padding) {
@@ -89,7 +90,11 @@ std::string SerializeParts(const Graph& graph, const Weights& weights) {
   writer.U64(graph.nodes.size());
   for (const Node& node : graph.nodes) Write(writer, node);
   writer.I32(graph.input);
-  writer.I32(graph.output);
+  writer.U64(graph.outputs.size());
+  for (const GraphOutput& output : graph.outputs) {
+    writer.Text(output.name);
+    writer.I32(output.value);
+  }
   writer.U64(weights.layers.size());
   for (const LayerWeights& layer : weights.layers) {
     writer.F32s(layer.weights);
@@ -261,9 +266,7 @@ std::string Serialize(const ModelPackage& package) {
 
 absl::StatusOr<ModelPackage> ParseModelPackage(std::string_view bytes) {
   ByteReader reader(bytes, "model package");
-  if (reader.Raw(kMagic.size()) != kMagic) {
-    reader.Fail(fmt::format("does not begin with {}", kMagic));
-  }
+  reader.Magic(kMagic);
   Graph graph;
   graph.name = reader.Text();
   const uint64_t value_count = reader.Count(kLeastValueBytes);
@@ -275,7 +278,11 @@ absl::StatusOr<ModelPackage> ParseModelPackage(std::string_view bytes) {
     graph.nodes.push_back(ReadNode(reader));
   }
   graph.input = reader.I32();
-  graph.output = reader.I32();
+  const uint64_t output_count = reader.Count(kLeastOutputBytes);
+  for (uint64_t i = 0; i < output_count && reader.status().ok(); ++i) {
+    std::string name = reader.Text();
+    graph.outputs.push_back({std::move(name), reader.I32()});
+  }
 
   Weights weights;
   const uint64_t layer_count = reader.Count(kLeastLayerBytes);

@@ -81,11 +81,8 @@ class Import {
     MICO_ASSIGN_OR_RETURN(const std::vector<int> order, OrderLiveNodes(proto_));
     MICO_RETURN_IF_ERROR(ReadInitializers(order));
     MICO_RETURN_IF_ERROR(ReadInput(order));
-    if (proto_.output_size() != 1) {
-      AddProblem(fmt::format("the model has {} outputs; one is supported", proto_.output_size()));
-    }
     for (const int index : order) MICO_RETURN_IF_ERROR(Visit(proto_.node(index), index));
-    if (problems_.empty()) MICO_RETURN_IF_ERROR(SetOutput());
+    MICO_RETURN_IF_ERROR(BindOutputs());
     if (!problems_.empty()) return ProblemReport();
     return Normalise();
   }
@@ -339,24 +336,64 @@ class Import {
     return Tensor(std::make_shared<const ConstantTensor>(std::move(result)));
   }
 
-  absl::Status SetOutput() {
-    const std::string& name = proto_.output(0).name();
-    const auto found = tensors_.find(name);
+  absl::Status BindOutputs() {
+    const int count = proto_.output_size();
+    if (count < 1 || count > static_cast<int>(kMostOutputs)) {
+      return absl::InvalidArgumentError(
+          fmt::format("the model has {} outputs; needs 1 to {}", count, kMostOutputs));
+    }
+    std::set<std::string> in_file, plain;
+    for (const ValueInfoProto& output : proto_.output()) {
+      const std::string base = PlainName(output.name().empty() ? "output" : output.name());
+      if (!in_file.insert(output.name()).second) {
+        return absl::InvalidArgumentError(fmt::format("two outputs are named '{}'", base));
+      }
+      // Different names may become one when their characters are made plain.
+      std::string name = base;
+      for (int copy = 1; !plain.insert(name).second; ++copy)
+        name = fmt::format("{}_{}", base, copy);
+      MICO_RETURN_IF_ERROR(BindOutput(output.name(), name));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status BindOutput(const std::string& tensor, const std::string& name) {
+    const auto found = tensors_.find(tensor);
+    if (found == tensors_.end() && !IsInitializer(tensor)) {
+      return absl::InvalidArgumentError(fmt::format("output '{}' is written by no node", name));
+    }
     const LayoutView* view =
         found == tensors_.end() ? nullptr : std::get_if<LayoutView>(&found->second);
-    if (view == nullptr) {
+    if (view != nullptr) {
+      if (const std::string problem = WhyNoOutput(*view); !problem.empty()) {
+        AddProblem(fmt::format("output '{}' is {}", name, problem));
+      }
+      draft_.AddOutput(name, view->value());
+    } else if (const auto extra = extra_outputs_.find(tensor); extra != extra_outputs_.end()) {
+      AddProblem(fmt::format("output '{}' is an output of '{}' other than its first", name,
+                             extra->second));
+    } else if (problems_.empty()) {
+      // Otherwise what it comes from may be one of the problems.
       return absl::InvalidArgumentError(
-          fmt::format("output '{}' does not depend on the input", PlainName(name)));
+          fmt::format("output '{}' does not depend on the input", name));
     }
-    const bool is_vector = view->shape().height == 1 && view->shape().width == 1;
-    if (!is_vector && !view->IsImage()) {
-      AddProblem(
-          fmt::format("output '{}' is {}; supported are a vector and batch, channels, rows, "
-                      "columns",
-                      PlainName(name), DimsToString(view->dims())));
-    }
-    draft_.set_output(view->value());
     return absl::OkStatus();
+  }
+
+  bool IsInitializer(const std::string& tensor) const {
+    return std::any_of(proto_.initializer().begin(), proto_.initializer().end(),
+                       [&](const auto& initializer) { return initializer.name() == tensor; });
+  }
+
+  // What keeps a tensor from being an output; empty if nothing does.
+  std::string WhyNoOutput(const LayoutView& view) const {
+    if (view.value() == draft_.input()) {
+      return "the network's input; needs something computed from it";
+    }
+    const bool is_vector = view.shape().height == 1 && view.shape().width == 1;
+    if (is_vector || view.IsImage()) return "";
+    return fmt::format("{}; supported are a vector and batch, channels, rows, columns",
+                       DimsToString(view.dims()));
   }
 
   absl::StatusOr<ModelPackage> Normalise() {

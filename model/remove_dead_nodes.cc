@@ -6,7 +6,7 @@ void RemoveDeadNodes(Draft& draft) {
   std::vector<DraftNode>& nodes = draft.nodes();
   std::vector<bool> needed(draft.CountReaders().size(), false);
   std::vector<bool> dead(nodes.size(), false);
-  needed[draft.output()] = true;
+  for (const GraphOutput& output : draft.outputs()) needed[output.value] = true;
   for (size_t i = nodes.size(); i > 0; --i) {
     const Node& node = nodes[i - 1].node;
     dead[i - 1] = !needed[node.output];

@@ -38,13 +38,16 @@ class GraphParser {
     const std::vector<std::string> words = Words(line);
     if (words.empty() || words[0][0] == '#') return absl::OkStatus();
     if (words[0] == "input" && words.size() == 3) return ReadInput(words);
-    if (words[0] == "output" && words.size() == 2) return ReadOutput(words[1]);
+    if (words[0] == "output" && words.size() == 2) return ReadOutput(words[1], words[1]);
+    if (words[0] == "output" && words.size() == 4 && words[2] == "=") {
+      return ReadOutput(words[1], words[3]);
+    }
     return ReadNode(line);
   }
 
   absl::StatusOr<Graph> Finish() {
     if (!has_input_) return absl::InvalidArgumentError("no line 'input NAME CxHxW'");
-    if (!has_output_) return absl::InvalidArgumentError("no line 'output NAME'");
+    if (graph_.outputs.empty()) return absl::InvalidArgumentError("no line 'output NAME'");
     MICO_RETURN_IF_ERROR(Validate(graph_));
     return std::move(graph_);
   }
@@ -99,10 +102,9 @@ class GraphParser {
     return absl::OkStatus();
   }
 
-  absl::Status ReadOutput(const std::string& name) {
-    if (has_output_) return absl::InvalidArgumentError("a second output");
-    has_output_ = true;
-    MICO_ASSIGN_OR_RETURN(graph_.output, FindValue(name));
+  absl::Status ReadOutput(const std::string& name, const std::string& value) {
+    MICO_ASSIGN_OR_RETURN(const int index, FindValue(value));
+    graph_.outputs.push_back({name, index});
     return absl::OkStatus();
   }
 
@@ -256,7 +258,6 @@ class GraphParser {
   Graph graph_{.name = "text"};
   std::map<std::string, int> values_;
   bool has_input_ = false;
-  bool has_output_ = false;
 };
 
 std::string PaddingOption(const Padding& padding) {
@@ -336,7 +337,12 @@ std::string PrintGraph(const Graph& graph) {
   const Value& input = graph.values[graph.input];
   std::string text = fmt::format("input {} {}\n", input.name, ToString(input.shape));
   for (const Node& node : graph.nodes) text += PrintNode(graph, node);
-  return text + fmt::format("output {}\n", graph.values[graph.output].name);
+  for (const GraphOutput& output : graph.outputs) {
+    const std::string& value = graph.values[output.value].name;
+    text += output.name == value ? fmt::format("output {}\n", value)
+                                 : fmt::format("output {} = {}\n", output.name, value);
+  }
+  return text;
 }
 
 absl::StatusOr<ModelPackage> WithRandomWeights(Graph graph, uint64_t seed) {

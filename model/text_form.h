@@ -18,6 +18,7 @@ namespace mico {
 //   pool = AveragePool(sum) k=32x32
 //   fc = Conv(pool) k=1x1 out=10
 //   output fc
+//   output features = pool
 //
 // Values are named after the node that writes them. Defaults (s=1x1, p=0,0,0,0, g=1, d=1x1) may be
 // left out. Slice: start=c,h,w step=c,h,w size=CxHxW. Pad: c=before,after p=t,l,b,r. Average pool

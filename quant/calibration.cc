@@ -191,7 +191,7 @@ std::string Serialize(const Calibration& calibration) {
 
 absl::StatusOr<Calibration> ParseCalibration(std::string_view bytes) {
   ByteReader reader(bytes, "calibration");
-  if (reader.Raw(kMagic.size()) != kMagic) reader.Fail("not a calibration of version 1");
+  reader.Magic(kMagic);
   Calibration calibration;
   const uint8_t non_negative = reader.U8();
   if (non_negative > 1) reader.Fail("the sign of the input is neither 0 nor 1");

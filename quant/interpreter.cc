@@ -290,10 +290,24 @@ IntegerTensor QuantizeInput(const QuantizedModel& model, std::span<const float> 
   return integers;
 }
 
-absl::StatusOr<IntegerTensor> RunInteger(const QuantizedModel& model,
-                                         std::span<const int32_t> input) {
-  MICO_ASSIGN_OR_RETURN(std::vector<IntegerTensor> tensors, RunIntegerKeepingAll(model, input));
-  return std::move(tensors[model.graph.output]);
+absl::StatusOr<std::vector<IntegerTensor>> RunInteger(const QuantizedModel& model,
+                                                      std::span<const int32_t> input) {
+  MICO_ASSIGN_OR_RETURN(const std::vector<IntegerTensor> tensors,
+                        RunIntegerKeepingAll(model, input));
+  std::vector<IntegerTensor> outputs;
+  for (const QuantizedOutput& output : model.graph.outputs) {
+    outputs.push_back(tensors[output.tensor]);
+  }
+  return outputs;
+}
+
+IntegerTensor JoinOutputs(const QuantizedGraph& graph, const std::vector<IntegerTensor>& outputs) {
+  const OutputLayout layout = LayOutOutputs(graph);
+  IntegerTensor joined(layout.elements);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::copy(outputs[i].begin(), outputs[i].end(), joined.begin() + layout.offsets[i]);
+  }
+  return joined;
 }
 
 absl::StatusOr<std::vector<IntegerTensor>> RunIntegerKeepingAll(const QuantizedModel& model,

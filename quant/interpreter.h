@@ -20,12 +20,16 @@ IntegerTensor QuantizeInput(const QuantizedModel& model, std::span<const float> 
 
 // The oracle: the integer arithmetic of numerics.md, written for reading. `input` has the input
 // tensor's elements; InvalidArgument if there are others or one is not on its grid. `model` passes
-// Validate, as everything from Quantize and ParseQuantizedModel does. Pure and thread-safe.
-absl::StatusOr<IntegerTensor> RunInteger(const QuantizedModel& model,
-                                         std::span<const int32_t> input);
+// Validate, as everything from Quantize and ParseQuantizedModel does. Gives every output, parallel
+// to graph.outputs. Pure and thread-safe.
+absl::StatusOr<std::vector<IntegerTensor>> RunInteger(const QuantizedModel& model,
+                                                      std::span<const int32_t> input);
 // The same, keeping every tensor (parallel to graph.tensors): for tests and self-checks.
 absl::StatusOr<std::vector<IntegerTensor>> RunIntegerKeepingAll(const QuantizedModel& model,
                                                                 std::span<const int32_t> input);
+
+// The outputs of RunInteger one behind the other (LayOutOutputs): what mico_model_run writes.
+IntegerTensor JoinOutputs(const QuantizedGraph& graph, const std::vector<IntegerTensor>& outputs);
 
 // The largest element's index, ties to the lower.
 int ArgMax(std::span<const int32_t> logits);

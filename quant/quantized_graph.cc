@@ -132,7 +132,9 @@ class Lowering {
       : graph_(graph),
         scheme_(scheme),
         groups_(GroupValues(graph, input_non_negative)),
-        demands_(groups_.non_negative.size()) {}
+        demands_(groups_.non_negative.size()),
+        is_computed_(graph.values.size(), false),
+        is_direct_output_(graph.values.size(), false) {}
 
   absl::StatusOr<QuantizedGraph> Run() {
     MICO_RETURN_IF_ERROR(CheckScheme());
@@ -141,7 +143,7 @@ class Lowering {
     lowered_.input = graph_.input;
     AddTensors();
     for (const Node& node : graph_.nodes) AddStep(node);
-    AddOutput();
+    AddOutputs();
     return std::move(lowered_);
   }
 
@@ -165,21 +167,21 @@ class Lowering {
 
   absl::Status CollectDemands() {
     std::vector<bool> is_read(graph_.values.size(), false);
-    const Node* output_writer = nullptr;
     size_t layer = 0;
     for (const Node& node : graph_.nodes) {
       for (const int input : node.inputs) is_read[input] = true;
-      if (node.output == graph_.output) output_writer = &node;
+      is_computed_[node.output] = !OnlyMoves(node.op);
       if (node.op == OpKind::kConv) {
         MICO_RETURN_IF_ERROR(AskFor(scheme_[layer++].input_bits, node));
       } else if (!OnlyMoves(node.op)) {
         for (const int input : node.inputs) DemandOf(input).needs_eight = true;
       }
     }
-    output_is_direct_ =
-        output_writer != nullptr && !OnlyMoves(output_writer->op) && !is_read[graph_.output];
-    // The final requantization reads the output like an Add would.
-    if (!output_is_direct_) DemandOf(graph_.output).needs_eight = true;
+    for (const GraphOutput& output : graph_.outputs) {
+      is_direct_output_[output.value] = is_computed_[output.value] && !is_read[output.value];
+      // The final requantization reads the output like an Add would.
+      if (!is_direct_output_[output.value]) DemandOf(output.value).needs_eight = true;
+    }
     return absl::OkStatus();
   }
 
@@ -206,7 +208,10 @@ class Lowering {
       const TensorType type{StoredBits(demands_[group]), !groups_.non_negative[group]};
       lowered_.tensors.push_back({graph_.values[value].name, graph_.values[value].shape, type});
     }
-    if (output_is_direct_) lowered_.tensors[graph_.output].type = TensorType{16, true};
+    for (const GraphOutput& output : graph_.outputs) {
+      if (!is_direct_output_[output.value]) continue;
+      lowered_.tensors[output.value].type = TensorType{16, true};
+    }
   }
 
   void AddStep(const Node& node) {
@@ -230,7 +235,8 @@ class Lowering {
     const TensorType stored = lowered_.tensors[value].type;
     if (stored.bits == bits) return value;
     const auto [entry, is_new] = narrowed_.try_emplace({value, bits}, 0);
-    if (is_new) entry->second = AddRequantize(value, TensorType{bits, stored.is_signed});
+    const bool is_signed = stored.is_signed || bits == 16;
+    if (is_new) entry->second = AddRequantize(value, TensorType{bits, is_signed});
     return entry->second;
   }
 
@@ -255,16 +261,18 @@ class Lowering {
     return name;
   }
 
-  void AddOutput() {
-    lowered_.output =
-        output_is_direct_ ? graph_.output : AddRequantize(graph_.output, TensorType{16, true});
+  void AddOutputs() {
+    for (const GraphOutput& output : graph_.outputs) {
+      lowered_.outputs.push_back({output.name, AtWidth(output.value, 16)});
+    }
   }
 
   const Graph& graph_;
   const BitScheme& scheme_;
   const ValueGroups groups_;
   std::vector<Demand> demands_;
-  bool output_is_direct_ = false;
+  std::vector<bool> is_computed_;       // per value: written by arithmetic
+  std::vector<bool> is_direct_output_;  // per value: written in 16 bits by that
   int next_layer_ = 0;
   std::map<std::pair<int, int>, int> narrowed_;  // (value, bits) to tensor
   QuantizedGraph lowered_;
@@ -312,6 +320,24 @@ std::string_view ToString(StepKind kind) {
       return "Requantize";
   }
   return "?";
+}
+
+bool QuantizedGraph::IsOutput(int tensor) const {
+  return std::any_of(outputs.begin(), outputs.end(),
+                     [&](const QuantizedOutput& output) { return output.tensor == tensor; });
+}
+
+OutputLayout LayOutOutputs(const QuantizedGraph& graph) {
+  OutputLayout layout;
+  std::map<int, int64_t> offset_of;
+  for (const QuantizedOutput& output : graph.outputs) {
+    const auto [entry, is_new] = offset_of.try_emplace(output.tensor, layout.elements);
+    layout.offsets.push_back(entry->second);
+    if (!is_new) continue;
+    layout.tensors.push_back(output.tensor);
+    layout.elements += graph.tensors[output.tensor].shape.elements();
+  }
+  return layout;
 }
 
 ValueGroups GroupValues(const Graph& graph, bool input_non_negative) {

@@ -12,7 +12,7 @@
 
 namespace mico {
 
-// How a tensor's integers are stored. bits: 1-8, or 16 for the network's output.
+// How a tensor's integers are stored. bits: 1-8, or 16 for the network's outputs.
 struct TensorType {
   int bits = 8;
   bool is_signed = false;
@@ -48,8 +48,8 @@ enum class StepKind {
   kConcat,
   kSlice,
   kPad,
-  kRequantize,  // one stored tensor read at a narrower width, or the 16-bit output of a network
-                // that does not end with arithmetic
+  kRequantize,  // one stored tensor read at a narrower width, or a 16-bit output that is not
+                // written by arithmetic or is also read inside
 };
 std::string_view ToString(StepKind kind);
 
@@ -71,6 +71,13 @@ struct Step {
   const PadAttributes& pad() const { return std::get<PadAttributes>(attributes); }
 };
 
+// One of the network's results: a 16-bit tensor that no step reads. Two outputs may be one tensor.
+struct QuantizedOutput {
+  std::string name;  // unique among the outputs
+  int tensor = 0;
+  friend bool operator==(const QuantizedOutput&, const QuantizedOutput&) = default;
+};
+
 // The structure of a quantized network: what is stored at which width and what reads it, without
 // any number. Enough to know its cost. Nodes in execution order; single assignment.
 struct QuantizedGraph {
@@ -78,8 +85,21 @@ struct QuantizedGraph {
   std::vector<QuantizedTensor> tensors;
   std::vector<Step> steps;
   int input = 0;
-  int output = 0;
+  std::vector<QuantizedOutput> outputs;  // parallel to Graph::outputs
+
+  // The tensor that accuracies and divergences are about: the first output's.
+  int scored_tensor() const { return outputs.front().tensor; }
+  bool IsOutput(int tensor) const;
 };
+
+// The outputs' elements one behind the other, as mico_model_run writes them: first output first,
+// each NHWC. Outputs that are one tensor lie at one place.
+struct OutputLayout {
+  std::vector<int> tensors;      // the distinct ones, in their order
+  std::vector<int64_t> offsets;  // per output, in elements
+  int64_t elements = 0;          // of all tensors
+};
+OutputLayout LayOutOutputs(const QuantizedGraph& graph);
 
 // Checks all that QuantizedGraph promises: indices, single assignment, shapes that follow from the
 // attributes, types that go together, at most 2^28 elements in all tensors.
@@ -93,8 +113,8 @@ absl::Status Validate(const QuantizedGraph& graph);
 // or an average pool. A reader that asks for less than is stored reads through a kRequantize step
 // (one step for all readers of that width). 1-bit signed activations do not exist: a reader that
 // asks for 1 bit of a signed tensor is InvalidArgument with the layer's name and the least width.
-// The network's output is s16: written so by a Conv, Add or average pool that nobody else reads,
-// otherwise stored as usual (at 8 bits) and requantized by a last step.
+// Every output of the network is s16: written so by a Conv, Add or average pool that no node reads,
+// otherwise stored as usual (at 8 bits) and requantized by a step at the end.
 //
 // Tensor i is the graph's value i; the tensors that kRequantize steps write follow.
 // `input_non_negative`: no prepared input value is below 0.

@@ -42,7 +42,8 @@ struct QuantizedModel {
   std::vector<double> scales;        // parallel to graph.tensors: real = integer * scale
 
   double input_scale() const { return scales[graph.input]; }
-  double output_scale() const { return scales[graph.output]; }
+  // Of the output that is scored, the first.
+  double output_scale() const { return scales[graph.scored_tensor()]; }
 };
 
 // Post-training quantization as a pure function: the same inputs give the same bytes anywhere.

@@ -6,7 +6,7 @@
 namespace mico {
 namespace {
 
-constexpr std::string_view kMagic = "MICOQNT1";
+constexpr std::string_view kMagic = "MICOQNT2";
 
 // One field list per structure serves writing and reading, so that the two cannot differ
 // (docs/formats/quantized-model.md).
@@ -191,6 +191,7 @@ void Visit(Fields& fields, StepNumbers& numbers) {
 
 constexpr uint64_t kLeastTensorBytes = 8 + 3 * 8 + 4 + 1;
 constexpr uint64_t kLeastStepBytes = 4 + 8 + 8 + 4 + 2 + 4 + 4;
+constexpr uint64_t kLeastOutputBytes = 8 + 4;
 constexpr uint64_t kLeastNumbersBytes = 3 * 8 + 5 * 4;
 
 // Everything but the packed weights.
@@ -203,7 +204,11 @@ void Visit(Fields& fields, QuantizedModel& model) {
   fields.Count(graph.steps, kLeastStepBytes);
   for (Step& step : graph.steps) Visit(fields, step);
   fields.Field(graph.input);
-  fields.Field(graph.output);
+  fields.Count(graph.outputs, kLeastOutputBytes);
+  for (QuantizedOutput& output : graph.outputs) {
+    fields.Field(output.name);
+    fields.Field(output.tensor);
+  }
   fields.Count(model.numbers, kLeastNumbersBytes);
   for (StepNumbers& numbers : model.numbers) Visit(fields, numbers);
   fields.Count(model.scales, sizeof(double));
@@ -252,7 +257,7 @@ std::string Serialize(const QuantizedModel& model) {
 absl::StatusOr<QuantizedModel> ParseQuantizedModel(std::string_view bytes) {
   FieldReader fields(bytes);
   ByteReader& reader = fields.bytes();
-  if (reader.Raw(kMagic.size()) != kMagic) reader.Fail("not a quantized model of version 1");
+  reader.Magic(kMagic);
   QuantizedModel model;
   Visit(fields, model);
   MICO_RETURN_IF_ERROR(reader.status());

@@ -63,7 +63,9 @@ OpKind TwinOp(StepKind kind) {
 Graph FloatTwin(const QuantizedGraph& quantized) {
   Graph graph;
   graph.input = quantized.input;
-  graph.output = quantized.output;
+  for (const QuantizedOutput& output : quantized.outputs) {
+    graph.outputs.push_back({output.name, output.tensor});
+  }
   for (const QuantizedTensor& tensor : quantized.tensors) {
     graph.values.push_back({TwinName(graph.values.size(), tensor.name), tensor.shape});
   }
@@ -99,7 +101,7 @@ absl::Status CheckTensor(const QuantizedTensor& tensor, bool is_output) {
 absl::Status CheckTensors(const QuantizedGraph& graph) {
   int64_t elements = 0;
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
-    MICO_RETURN_IF_ERROR(CheckTensor(graph.tensors[i], static_cast<int>(i) == graph.output));
+    MICO_RETURN_IF_ERROR(CheckTensor(graph.tensors[i], graph.IsOutput(static_cast<int>(i))));
     elements += graph.tensors[i].shape.elements();
     if (elements > kMostElements) {
       return absl::ResourceExhaustedError(
@@ -113,7 +115,9 @@ absl::Status CheckTensors(const QuantizedGraph& graph) {
 absl::Status CheckTypes(const QuantizedGraph& graph, const Step& step) {
   const TensorType output = graph.tensors[step.output].type;
   for (const int input : step.inputs) {
-    if (input == graph.output) return Invalid(step, "reads the network's output");
+    if (graph.IsOutput(input)) {
+      return Invalid(step, "reads the network's output '{}'", graph.tensors[input].name);
+    }
     const TensorType type = graph.tensors[input].type;
     const bool computes = step.kind == StepKind::kConv || step.kind == StepKind::kAdd ||
                           step.kind == StepKind::kAveragePool;

@@ -52,11 +52,11 @@ absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
         fmt::format("data set '{}': samples of {}; the network reads {}", dataset.name,
                     dataset.sample_shape, ToString(input)));
   }
-  const int64_t outputs = graph.values[graph.output].shape.elements();
-  if (dataset.classes > outputs) {
+  const int64_t classes = graph.values[graph.scored_value()].shape.elements();
+  if (dataset.classes > classes) {
     return absl::InvalidArgumentError(
-        fmt::format("data set '{}': labels up to {}; the network has {} outputs", dataset.name,
-                    dataset.classes - 1, outputs));
+        fmt::format("data set '{}': labels up to {}; the network's output '{}' has {} elements",
+                    dataset.name, dataset.classes - 1, graph.outputs.front().name, classes));
   }
   return absl::OkStatus();
 }

@@ -51,7 +51,8 @@ absl::StatusOr<std::vector<SelfTestCase>> MakeSelfTests(const ArtifactRequest& r
   for (int64_t i = 0; i < CountSelfTests(request.package.graph, request.dataset); ++i) {
     SelfTestCase& test = cases.emplace_back();
     test.input = QuantizeInput(request.model, request.dataset.Prepared(Split::kTest, i));
-    MICO_ASSIGN_OR_RETURN(test.logits, RunInteger(request.model, test.input));
+    MICO_ASSIGN_OR_RETURN(const auto outputs, RunInteger(request.model, test.input));
+    test.outputs = JoinOutputs(request.model.graph, outputs);
   }
   return cases;
 }

@@ -1,4 +1,4 @@
-/* Runs known inputs through the network and compares every logit, then says what one run costs.
+/* Runs known inputs through the network and compares every output, then says what one run costs.
  * Compiled with -DMICO_LAYER_HOOK=mico_selftest_layer it also says what each layer costs; `run`
  * then contains the readings of the counter. */
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "vectors.h"
 
 static uint32_t arena[MICO_MODEL_ARENA_BYTES / 4 + 1];
-static int16_t logits[MICO_MODEL_OUTPUT_ELEMENTS];
+static int16_t outputs[MICO_MODEL_OUTPUT_BYTES / 2];
 
 #ifdef MICO_LAYER_HOOK
 static uint64_t layer_ends[MICO_MODEL_STEPS];
@@ -36,9 +36,9 @@ static void say_layers(uint64_t start) { (void)start; }
 static int case_is_right(int index) {
   /* Nothing of the last run may help this one. */
   memset(arena, 0xa5, sizeof(arena));
-  memset(logits, 0xa5, sizeof(logits));
-  if (mico_model_run(mico_selftest_inputs[index], logits, arena) != MICO_MODEL_OK) return 0;
-  return memcmp(logits, mico_selftest_logits[index], sizeof(logits)) == 0;
+  memset(outputs, 0xa5, sizeof(outputs));
+  if (mico_model_run(mico_selftest_inputs[index], outputs, arena) != MICO_MODEL_OK) return 0;
+  return memcmp(outputs, mico_selftest_outputs[index], sizeof(outputs)) == 0;
 }
 
 static void say_case(int index, int is_right) {
@@ -52,7 +52,7 @@ static void say_case(int index, int is_right) {
 static void say_run(void) {
   mico_line_t line;
   const uint64_t start = mico_bsp_cycles();
-  (void)mico_model_run(mico_selftest_inputs[0], logits, arena);
+  (void)mico_model_run(mico_selftest_inputs[0], outputs, arena);
   const uint64_t end = mico_bsp_cycles();
   mico_line_start(&line, "run ");
   mico_line_number(&line, end - start);

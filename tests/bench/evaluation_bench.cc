@@ -158,15 +158,16 @@ class Bench {
       }
       MICO_ASSIGN_OR_RETURN(const QuantizedModel model,
                             Quantize(package_, calibration_, BitScheme(layers)));
-      MICO_ASSIGN_OR_RETURN(const std::vector<int32_t> logits,
-                            evaluator_->IntegerLogits(model, dataset_, Split::kTest, 0, images));
+      MICO_ASSIGN_OR_RETURN(const auto outputs,
+                            evaluator_->IntegerForward(model, dataset_, Split::kTest, 0, images));
+      const std::vector<int32_t>& logits = outputs.front();
       const size_t width = logits.size() / images;
       for (int64_t image = 0; image < images; ++image) {
         MICO_ASSIGN_OR_RETURN(
-            const IntegerTensor oracle,
+            const std::vector<IntegerTensor> oracle,
             RunInteger(model, QuantizeInput(model, dataset_.Prepared(Split::kTest, image))));
         for (size_t c = 0; c < width; ++c, ++compared) {
-          unequal += logits[image * width + c] != oracle[c];
+          unequal += logits[image * width + c] != oracle.front()[c];
         }
       }
     }

@@ -123,7 +123,8 @@ class TargetBench {
     }
     SelfTestCase test;
     test.input = QuantizeInput(model, network_.dataset.Prepared(Split::kTest, 0));
-    MICO_ASSIGN_OR_RETURN(test.logits, RunInteger(model, test.input));
+    MICO_ASSIGN_OR_RETURN(const auto outputs, RunInteger(model, test.input));
+    test.outputs = JoinOutputs(model.graph, outputs);
     info.self_tests.push_back(std::move(test));
     return GenerateC(model, workbench_->target(), info);
   }

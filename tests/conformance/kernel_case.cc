@@ -91,7 +91,7 @@ KernelCase MakeCase(KernelFamily family, const std::string& operation, StepKind 
   step.output = 1;
   result.model.graph.tensors = {input, {"y", out_shape, output}};
   result.model.graph.steps = {step};
-  result.model.graph.output = 1;
+  result.model.graph.outputs = {{"y", 1}};
   result.model.numbers.resize(1);
   result.model.scales.assign(2, 1.0);
   return result;
@@ -114,7 +114,7 @@ void AddSlicedInput(KernelCase& c, const QuantizedTensor& part, const SliceAttri
   Step& last = graph.steps.back();
   if (last.inputs == std::vector<int>{0}) last.inputs.clear();
   last.inputs.push_back(index);
-  last.output = graph.output = index + 1;
+  last.output = graph.outputs[0].tensor = index + 1;
 }
 
 KernelCase MakeAddCase(const Shape& shape, TensorType a, TensorType b, TensorType output,

@@ -71,6 +71,21 @@ const Network kMixed = {"mixed",
                         "output pool\n",
                         "w3a8,w1a1,w2a2,w5a4,w4a3,w1a2", true};
 
+// Outputs of different shapes and signs, one of them read inside, one moved, one named twice.
+const Network kSeveral = {"several",
+                          "input x 2x9x9\n"
+                          "a = Conv(x) k=3x3 p=1,1,1,1 out=5 relu\n"
+                          "m = MaxPool(a) k=3x3 s=3x3\n"
+                          "b = Conv(a) k=3x3 s=2x2 out=7\n"
+                          "fc = Conv(b) k=4x4 out=3\n"
+                          "boxes = Conv(m) k=1x1 out=3\n"
+                          "output scores = fc\n"
+                          "output inner = b\n"
+                          "output moved = m\n"
+                          "output boxes\n"
+                          "output same = fc\n",
+                          "w8a8,w4a4,w4a4,w2a2", true};
+
 struct Quantized {
   Network network;
   QuantizedModel model;
@@ -114,7 +129,8 @@ class ArtifactTest : public ::testing::TestWithParam<const Network*> {
   const Quantized quantized_ = Make(*GetParam());
 };
 
-INSTANTIATE_TEST_SUITE_P(Networks, ArtifactTest, ::testing::Values(&kPlain, &kResidual, &kMixed),
+INSTANTIATE_TEST_SUITE_P(Networks, ArtifactTest,
+                         ::testing::Values(&kPlain, &kResidual, &kMixed, &kSeveral),
                          [](const auto& info) { return info.param->name; });
 
 TEST_P(ArtifactTest, IsTheSameBytesWhenMadeTwice) {
@@ -297,7 +313,7 @@ TEST(ArtifactFilesTest, AWrongLogitFailsTheSelfTest) {
     const TargetFile target = CatalogueTarget(name);
     const Quantized quantized = Make(kPlain);
     ArtifactInfo info = DescribeForTest(quantized.model, kPlain.scheme, kCases);
-    info.self_tests[1].logits[0] ^= 1;
+    info.self_tests[1].outputs[0] ^= 1;
     GeneratedProject project(Generate(quantized, target.target, info));
     ASSERT_NO_FATAL_FAILURE(project.BuildFor(target));
     const CommandResult result = project.RunOn(target);
@@ -362,6 +378,30 @@ TEST(ArtifactFilesTest, MisalignedAndNullBuffersAreRefused) {
                              project.Path("")));
   ASSERT_EQ(built.exit_code, 0) << built.output;
   EXPECT_EQ(project.RunOn(host).output, "02211");
+}
+
+TEST(ArtifactFilesTest, EveryOutputSaysWhereItLiesAndWhatItMeans) {
+  const Quantized quantized = Make(kSeveral);
+  const std::vector<GeneratedFile> files = Generate(quantized, CatalogueTarget("host-c99").target);
+  const std::string header = ContentOf(files, "mico_model.h");
+  // 3 scores, then b (4x4x7), m (3x3x5), boxes (3x3x3); what has two names lies at one place.
+  for (const std::string line :
+       {"MODEL_OUTPUTS 5\n", "MODEL_CLASSES 3\n", "MODEL_OUTPUT_ELEMENTS 3\n",
+        "MODEL_OUTPUT_BYTES 374\n", "MODEL_OUTPUT_0_NAME \"scores\"\n", "MODEL_OUTPUT_0_OFFSET 0\n",
+        "MODEL_OUTPUT_1_OFFSET 3\n", "MODEL_OUTPUT_1_CHANNELS 7\n", "MODEL_OUTPUT_1_WIDTH 4\n",
+        "MODEL_OUTPUT_2_OFFSET 115\n", "MODEL_OUTPUT_2_ELEMENTS 45\n",
+        "MODEL_OUTPUT_3_OFFSET 160\n", "MODEL_OUTPUT_4_OFFSET 0\n",
+        "MODEL_OUTPUT_4_NAME \"same\"\n"}) {
+    EXPECT_THAT(header, HasSubstr("#define MICO_" + line));
+  }
+  for (size_t i = 0; i < quantized.model.graph.outputs.size(); ++i) {
+    const double scale = quantized.model.scales[quantized.model.graph.outputs[i].tensor];
+    EXPECT_THAT(header, HasSubstr(fmt::format("MODEL_OUTPUT_{}_SCALE {:.17g}\n", i, scale)));
+  }
+  EXPECT_THAT(ContentOf(files, "report.json"),
+              AllOf(HasSubstr("\"name\": \"inner\""), HasSubstr("\"offset\": 115")));
+  EXPECT_THAT(ContentOf(files, "README.md"),
+              HasSubstr("| output 1, inner | 4 x 4 x 7 from element 3, scale"));
 }
 
 TEST(ArtifactFilesTest, NamesFromOutsideStayInsideComments) {

@@ -147,7 +147,7 @@ ArtifactInfo DescribeForTest(const QuantizedModel& model, const std::string& sch
   Random random(7);
   for (int i = 0; i < cases; ++i) {
     const IntegerTensor input = testing::RandomInput(model, random);
-    info.self_tests.push_back({input, Must(RunInteger(model, input))});
+    info.self_tests.push_back({input, JoinOutputs(model.graph, Must(RunInteger(model, input)))});
   }
   return info;
 }

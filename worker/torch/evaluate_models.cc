@@ -85,9 +85,9 @@ absl::Status EvaluateModels(const Crew& crew, const Dataset& dataset, Split spli
         SampleReader(dataset, split, models[i]->input_scale(), input.type)
             .Read(indices.subspan(batch.first, batch.count), tensors[graph.input].data());
       }
-      const BatchTensor output =
+      const std::vector<BatchTensor> outputs =
           judgements[i].network.RunFrom(plan.first_step[i], tensors, plan.keep[i]);
-      judgements[i].Judge(batch, output, indices, labels, reference);
+      judgements[i].Judge(batch, outputs.front(), indices, labels, reference);
       judgements[i].nanoseconds += (Clock::now() - start).count();
     }
     return absl::OkStatus();

@@ -64,7 +64,9 @@ FloatNetwork::FloatNetwork(const ModelPackage& package)
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     for (const int input : graph.nodes[i].inputs) last_reader_[input] = static_cast<int>(i);
   }
-  last_reader_[graph.output] = static_cast<int>(graph.nodes.size());
+  for (const GraphOutput& output : graph.outputs) {
+    last_reader_[output.value] = static_cast<int>(graph.nodes.size());
+  }
   for (const int index : graph.QuantizedLayers()) {
     const Node& node = graph.nodes[index];
     const LayerWeights& weights = package.weights.layers[layers_.size()];
@@ -75,7 +77,7 @@ FloatNetwork::FloatNetwork(const ModelPackage& package)
   }
 }
 
-BatchTensor FloatNetwork::Run(const BatchTensor& input, const Visit& visit) const {
+std::vector<BatchTensor> FloatNetwork::Run(const BatchTensor& input, const Visit& visit) const {
   const Graph& graph = package_.graph;
   std::vector<BatchTensor> values(graph.values.size());
   values[graph.input] = input;
@@ -90,7 +92,9 @@ BatchTensor FloatNetwork::Run(const BatchTensor& input, const Visit& visit) cons
       if (last_reader_[read] == static_cast<int>(i)) values[read] = {};
     }
   }
-  return values[graph.output];
+  std::vector<BatchTensor> outputs;
+  for (const GraphOutput& output : graph.outputs) outputs.push_back(values[output.value]);
+  return outputs;
 }
 
 BatchTensor FloatNetwork::RunNode(const Node& node, int layer,

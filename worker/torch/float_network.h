@@ -17,8 +17,8 @@ class FloatNetwork {
   // Called with every value of the graph, the input first, as soon as it is known.
   using Visit = std::function<void(int value, const BatchTensor& tensor)>;
 
-  // Throws what libtorch throws.
-  BatchTensor Run(const BatchTensor& input, const Visit& visit = nullptr) const;
+  // Every output, parallel to graph.outputs. Throws what libtorch throws.
+  std::vector<BatchTensor> Run(const BatchTensor& input, const Visit& visit = nullptr) const;
 
  private:
   BatchTensor RunNode(const Node& node, int layer, const std::vector<BatchTensor>& values) const;

@@ -55,7 +55,9 @@ IntegerNetwork::IntegerNetwork(const QuantizedModel& model)
   for (size_t i = 0; i < model.graph.steps.size(); ++i) {
     for (const int input : model.graph.steps[i].inputs) last_reader_[input] = static_cast<int>(i);
   }
-  last_reader_[model.graph.output] = static_cast<int>(model.graph.steps.size());
+  for (const QuantizedOutput& output : model.graph.outputs) {
+    last_reader_[output.tensor] = static_cast<int>(model.graph.steps.size());
+  }
 }
 
 absl::StatusOr<IntegerNetwork> IntegerNetwork::Prepare(const QuantizedModel& model) {
@@ -100,14 +102,14 @@ IntegerNetwork::Layer IntegerNetwork::MakeLayer(int index) const {
   return layer;
 }
 
-BatchTensor IntegerNetwork::Run(const BatchTensor& input) const {
+std::vector<BatchTensor> IntegerNetwork::Run(const BatchTensor& input) const {
   std::vector<BatchTensor> tensors(model_->graph.tensors.size());
   tensors[model_->graph.input] = input;
   return RunFrom(0, tensors, std::vector<bool>(tensors.size(), false));
 }
 
-BatchTensor IntegerNetwork::RunFrom(int first_step, std::vector<BatchTensor>& tensors,
-                                    const std::vector<bool>& keep) const {
+std::vector<BatchTensor> IntegerNetwork::RunFrom(int first_step, std::vector<BatchTensor>& tensors,
+                                                 const std::vector<bool>& keep) const {
   const QuantizedGraph& graph = model_->graph;
   for (size_t i = first_step; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
@@ -116,7 +118,9 @@ BatchTensor IntegerNetwork::RunFrom(int first_step, std::vector<BatchTensor>& te
       if (last_reader_[read] == static_cast<int>(i) && !keep[read]) tensors[read] = {};
     }
   }
-  return tensors[graph.output];
+  std::vector<BatchTensor> outputs;
+  for (const QuantizedOutput& output : graph.outputs) outputs.push_back(tensors[output.tensor]);
+  return outputs;
 }
 
 BatchTensor IntegerNetwork::RunStep(int index, const std::vector<BatchTensor>& tensors) const {

@@ -18,13 +18,13 @@ class IntegerNetwork {
   // Internal if an accumulator of the model could leave int32.
   static absl::StatusOr<IntegerNetwork> Prepare(const QuantizedModel& model);
 
-  // Throws what libtorch throws.
-  BatchTensor Run(const BatchTensor& input) const;
+  // Every output, parallel to graph.outputs. Throws what libtorch throws.
+  std::vector<BatchTensor> Run(const BatchTensor& input) const;
 
   // Runs the steps from `first_step` on, with what `tensors` (one for each of the model's) holds of
-  // earlier ones; afterwards those of `keep` are left in it. Gives the output.
-  BatchTensor RunFrom(int first_step, std::vector<BatchTensor>& tensors,
-                      const std::vector<bool>& keep) const;
+  // earlier ones; afterwards those of `keep` are left in it. Gives every output.
+  std::vector<BatchTensor> RunFrom(int first_step, std::vector<BatchTensor>& tensors,
+                                   const std::vector<bool>& keep) const;
 
  private:
   // How a layer's sums of products stay exact.

@@ -19,10 +19,10 @@ namespace {
 struct VisitedNetwork {
   FloatNetwork network;
   FloatNetwork::Visit visit;
-  BatchTensor Run(const BatchTensor& input) const { return network.Run(input, visit); }
+  std::vector<BatchTensor> Run(const BatchTensor& input) const { return network.Run(input, visit); }
 };
 
-absl::Status Ignore(Batch, const BatchTensor&) { return absl::OkStatus(); }
+absl::Status Ignore(Batch, const std::vector<BatchTensor>&) { return absl::OkStatus(); }
 
 // The values whose statistics decide scales.
 std::vector<int> ProducersOf(const Graph& graph, bool input_non_negative) {

@@ -32,8 +32,10 @@ std::vector<bool> TensorsFound(const QuantizedModel& model, int first_step) {
     for (const int input : step.inputs) found[input] = found[input] || !is_written[input];
     is_written[step.output] = true;
   }
-  // Everything may be shared; then the output itself is what is found.
-  if (!is_written[model.graph.output]) found[model.graph.output] = true;
+  // An output may be shared; then it is itself what is found.
+  for (const QuantizedOutput& output : model.graph.outputs) {
+    if (!is_written[output.tensor]) found[output.tensor] = true;
+  }
   return found;
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "worker/torch/batch_tensor.h"
 #include "worker/torch/parallel_batches.h"
@@ -9,12 +10,12 @@
 
 namespace mico {
 
-// Runs `network` over samples `indices` in batches; `use` gets every batch's output, from all
+// Runs `network` over samples `indices` in batches; `use` gets every batch's outputs, from all
 // threads at once.
 template <typename Network>
 absl::Status RunOver(const Crew& crew, const Network& network, const SampleReader& reader,
                      const Shape& shape, std::span<const int64_t> indices,
-                     const std::function<absl::Status(Batch, const BatchTensor& output)>& use,
+                     const std::function<absl::Status(Batch, const std::vector<BatchTensor>&)>& use,
                      const std::function<bool(double)>& keep_going) {
   const auto work = [&](Batch batch) {
     const BatchTensor input = BatchTensor::Empty(batch.count, shape);

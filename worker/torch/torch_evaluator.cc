@@ -44,12 +44,14 @@ absl::Status CheckFit(const Shape& input, const Shape& output, const Dataset& da
 
 absl::Status CheckFit(const ModelPackage& package, const Dataset& dataset) {
   const Graph& graph = package.graph;
-  return CheckFit(graph.values[graph.input].shape, graph.values[graph.output].shape, dataset);
+  return CheckFit(graph.values[graph.input].shape, graph.values[graph.scored_value()].shape,
+                  dataset);
 }
 
 absl::Status CheckFit(const QuantizedModel& model, const Dataset& dataset) {
   const QuantizedGraph& graph = model.graph;
-  return CheckFit(graph.tensors[graph.input].shape, graph.tensors[graph.output].shape, dataset);
+  return CheckFit(graph.tensors[graph.input].shape, graph.tensors[graph.scored_tensor()].shape,
+                  dataset);
 }
 
 absl::StatusOr<std::vector<int64_t>> RangeOf(const Dataset& dataset, Split split, int64_t first,
@@ -62,6 +64,38 @@ absl::StatusOr<std::vector<int64_t>> RangeOf(const Dataset& dataset, Split split
   std::vector<int64_t> indices(count);
   std::iota(indices.begin(), indices.end(), first);
   return indices;
+}
+
+// The first outputs of `network`, one for each of `shapes`, for chosen samples: each sample after
+// sample, NHWC.
+template <typename T, typename Network>
+absl::StatusOr<std::vector<std::vector<T>>> CollectOutputs(const Crew& crew, const Network& network,
+                                                           const SampleReader& reader,
+                                                           const Shape& input,
+                                                           const std::vector<Shape>& shapes,
+                                                           std::span<const int64_t> indices,
+                                                           const KeepGoing& keep_going) {
+  std::vector<std::vector<T>> collected;
+  for (const Shape& shape : shapes) collected.emplace_back(indices.size() * shape.elements());
+  const auto keep = [&](Batch batch, const std::vector<BatchTensor>& outputs) {
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      const std::span<const float> values = outputs[i].span();
+      std::transform(values.begin(), values.end(),
+                     collected[i].begin() + batch.first * shapes[i].elements(),
+                     [](float value) { return static_cast<T>(value); });
+    }
+    return absl::OkStatus();
+  };
+  MICO_RETURN_IF_ERROR(RunOver(crew, network, reader, input, indices, keep, keep_going));
+  return collected;
+}
+
+std::vector<Shape> OutputShapes(const Graph& graph) {
+  std::vector<Shape> shapes;
+  for (const GraphOutput& output : graph.outputs) {
+    shapes.push_back(graph.values[output.value].shape);
+  }
+  return shapes;
 }
 
 // Logits of chosen samples and what they were computed from.
@@ -95,17 +129,13 @@ absl::StatusOr<std::vector<float>> TorchEvaluator::State::FloatLogits(
     const ModelPackage& package, const Dataset& dataset, Split split,
     std::span<const int64_t> indices, const KeepGoing& keep_going) const {
   const Graph& graph = package.graph;
-  const int64_t width = graph.values[graph.output].shape.elements();
-  std::vector<float> logits(indices.size() * width);
-  const auto keep = [&](Batch batch, const BatchTensor& output) {
-    const std::span<const float> values = output.span();
-    std::copy(values.begin(), values.end(), logits.begin() + batch.first * width);
-    return absl::OkStatus();
-  };
-  const FloatNetwork network(package);
-  MICO_RETURN_IF_ERROR(RunOver(crew, network, SampleReader(dataset, split),
-                               graph.values[graph.input].shape, indices, keep, keep_going));
-  return logits;
+  // Only what is scored: a detector's other outputs would fill the memory.
+  MICO_ASSIGN_OR_RETURN(
+      auto outputs,
+      CollectOutputs<float>(crew, FloatNetwork(package), SampleReader(dataset, split),
+                            graph.values[graph.input].shape,
+                            {graph.values[graph.scored_value()].shape}, indices, keep_going));
+  return std::move(outputs.front());
 }
 
 absl::StatusOr<const std::vector<float>*> TorchEvaluator::State::CachedFloatLogits(
@@ -217,16 +247,19 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
   return outcomes;
 }
 
-absl::StatusOr<std::vector<float>> TorchEvaluator::FloatForward(const ModelPackage& package,
-                                                                const Dataset& dataset, Split split,
-                                                                int64_t first, int64_t count) {
+absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
+    const ModelPackage& package, const Dataset& dataset, Split split, int64_t first,
+    int64_t count) {
   MICO_RETURN_IF_ERROR(CheckFit(package, dataset));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
-  return state_->FloatLogits(package, dataset, split, indices, nullptr);
+  const Graph& graph = package.graph;
+  return CollectOutputs<float>(state_->crew, FloatNetwork(package), SampleReader(dataset, split),
+                               graph.values[graph.input].shape, OutputShapes(graph), indices,
+                               nullptr);
 }
 
-absl::StatusOr<std::vector<float>> TorchEvaluator::FloatForward(const ModelPackage& package,
-                                                                std::span<const float> prepared) {
+absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
+    const ModelPackage& package, std::span<const float> prepared) {
   Dataset single;
   single.sample_shape = package.graph.values[package.graph.input].shape;
   if (static_cast<int64_t>(prepared.size()) != single.sample_shape.elements()) {
@@ -238,26 +271,21 @@ absl::StatusOr<std::vector<float>> TorchEvaluator::FloatForward(const ModelPacka
   return FloatForward(package, single, Split::kTest, 0, 1);
 }
 
-absl::StatusOr<std::vector<int32_t>> TorchEvaluator::IntegerLogits(const QuantizedModel& model,
-                                                                   const Dataset& dataset,
-                                                                   Split split, int64_t first,
-                                                                   int64_t count) {
+absl::StatusOr<std::vector<std::vector<int32_t>>> TorchEvaluator::IntegerForward(
+    const QuantizedModel& model, const Dataset& dataset, Split split, int64_t first,
+    int64_t count) {
   MICO_RETURN_IF_ERROR(CheckFit(model, dataset));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
   MICO_ASSIGN_OR_RETURN(const IntegerNetwork network, IntegerNetwork::Prepare(model));
   const QuantizedGraph& graph = model.graph;
-  const int64_t width = graph.tensors[graph.output].shape.elements();
-  std::vector<int32_t> logits(count * width);
-  const auto keep = [&](Batch batch, const BatchTensor& output) {
-    const std::span<const float> values = output.span();
-    std::transform(values.begin(), values.end(), logits.begin() + batch.first * width,
-                   [](float value) { return static_cast<int32_t>(value); });
-    return absl::OkStatus();
-  };
+  std::vector<Shape> shapes;
+  for (const QuantizedOutput& output : graph.outputs) {
+    shapes.push_back(graph.tensors[output.tensor].shape);
+  }
   const QuantizedTensor& input = graph.tensors[graph.input];
   const SampleReader reader(dataset, split, model.input_scale(), input.type);
-  MICO_RETURN_IF_ERROR(RunOver(state_->crew, network, reader, input.shape, indices, keep, nullptr));
-  return logits;
+  return CollectOutputs<int32_t>(state_->crew, network, reader, input.shape, shapes, indices,
+                                 nullptr);
 }
 
 }  // namespace mico

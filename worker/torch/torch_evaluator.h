@@ -36,19 +36,19 @@ class TorchEvaluator : public Evaluator {
                                                       std::span<const BitScheme> schemes,
                                                       const KeepGoing& keep_going) override;
 
-  // The float network's outputs for samples [first, first + count) of a split, sample after sample,
-  // each channels x height x width.
-  absl::StatusOr<std::vector<float>> FloatForward(const ModelPackage& package,
-                                                  const Dataset& dataset, Split split,
-                                                  int64_t first, int64_t count);
+  // The float network's outputs, parallel to graph.outputs, for samples [first, first + count) of a
+  // split: each output sample after sample, NHWC.
+  absl::StatusOr<std::vector<std::vector<float>>> FloatForward(const ModelPackage& package,
+                                                               const Dataset& dataset, Split split,
+                                                               int64_t first, int64_t count);
   // The same for one prepared sample.
-  absl::StatusOr<std::vector<float>> FloatForward(const ModelPackage& package,
-                                                  std::span<const float> prepared);
-  // The integer network's outputs for samples [first, first + count), each in NHWC order like the
-  // oracle's.
-  absl::StatusOr<std::vector<int32_t>> IntegerLogits(const QuantizedModel& model,
-                                                     const Dataset& dataset, Split split,
-                                                     int64_t first, int64_t count);
+  absl::StatusOr<std::vector<std::vector<float>>> FloatForward(const ModelPackage& package,
+                                                               std::span<const float> prepared);
+  // The integer network's outputs in the same order; those of a sample are the oracle's.
+  absl::StatusOr<std::vector<std::vector<int32_t>>> IntegerForward(const QuantizedModel& model,
+                                                                   const Dataset& dataset,
+                                                                   Split split, int64_t first,
+                                                                   int64_t count);
 
  private:
   struct State;

@@ -98,10 +98,25 @@ TEST(ProgramPlanTest, InputAndOutputAreTheCallers) {
             "w8a8,w8a8");
   const ProgramPlan plan = Plan(graph);
   EXPECT_EQ(plan.tensor_offset[graph.input], -1);
-  EXPECT_EQ(plan.tensor_offset[graph.output], -1);
+  EXPECT_EQ(plan.tensor_offset[graph.scored_tensor()], -1);
   EXPECT_EQ(plan.input_bytes, 16);
   EXPECT_EQ(plan.output_bytes, 6);
   EXPECT_EQ(plan.Work(graph).peak_ram_bytes, plan.arena_bytes + 16 + 6);
+}
+
+TEST(ProgramPlanTest, SeveralOutputsAreTheCallersOneBehindTheOther) {
+  const QuantizedGraph graph = Lower(
+      "input x 1x4x4\na = Conv(x) k=1x1 out=2 relu\nb = Conv(a) k=4x4 out=3\n"
+      "output b\noutput a\noutput same = b\n",
+      "w8a8,w8a4");
+  const ProgramPlan plan = Plan(graph);
+  for (const QuantizedOutput& output : graph.outputs) {
+    EXPECT_EQ(plan.tensor_offset[output.tensor], -1) << output.name;
+  }
+  // What is stored of `a` for its reader is in the arena, its 16 bits are not.
+  EXPECT_GE(plan.tensor_offset[1], 0);
+  EXPECT_EQ(plan.output_bytes, 2 * (3 + 2 * 4 * 4));
+  EXPECT_EQ(plan.Work(graph).peak_ram_bytes, plan.arena_bytes + 16 + plan.output_bytes);
 }
 
 TEST(ProgramPlanTest, AnAddTakesThePlaceOfAnInputThatNobodyReadsAgain) {

@@ -16,7 +16,10 @@ class FloatReference {
  public:
   explicit FloatReference(const ModelPackage& package) : package_(package) {}
 
-  std::vector<float> Run(std::vector<float> input) {
+  // The first output.
+  std::vector<float> Run(std::vector<float> input) { return RunAll(std::move(input)).front(); }
+
+  std::vector<std::vector<float>> RunAll(std::vector<float> input) {
     values_.assign(graph().values.size(), {});
     values_[graph().input] = std::move(input);
     size_t layer = 0;
@@ -28,7 +31,9 @@ class FloatReference {
       Compute(node, weights, output);
       Activate(node, output);
     }
-    return values_[graph().output];
+    std::vector<std::vector<float>> outputs;
+    for (const GraphOutput& output : graph().outputs) outputs.push_back(values_[output.value]);
+    return outputs;
   }
 
  private:

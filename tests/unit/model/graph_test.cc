@@ -50,6 +50,23 @@ TEST(TextFormTest, EveryOperatorComesBackAsItWas) {
   EXPECT_EQ(PrintGraph(Parse(kEveryOperator)), kEveryOperator);
 }
 
+TEST(TextFormTest, SeveralOutputsComeBackAsTheyWere) {
+  constexpr std::string_view kText =
+      "input x 3x4x4\n"
+      "a = Conv(x) k=1x1 out=4 relu\n"
+      "b = Conv(a) k=4x4 out=2\n"
+      "output b\n"
+      "output features = a\n"
+      "output again = b\n";
+  const Graph graph = Parse(kText);
+  EXPECT_EQ(PrintGraph(graph), kText);
+  EXPECT_THAT(graph.outputs, ElementsAre(GraphOutput{"b", 2}, GraphOutput{"features", 1},
+                                         GraphOutput{"again", 2}));
+  EXPECT_EQ(graph.scored_value(), 2);
+  EXPECT_THAT(ParseError("input x 3x4x4\na = Conv(x) out=4\noutput y = b\n"),
+              HasSubstr("no value 'b'"));
+}
+
 TEST(TextFormTest, DefaultsAndCommentsMayBeWritten) {
   const Graph graph = Parse(
       "# a comment\n\n"
@@ -124,8 +141,30 @@ TEST(ValidateTest, IndicesMustExist) {
   graph.nodes[0].output = -1;
   EXPECT_THAT(ValidateError(graph), HasSubstr("writes value number -1"));
   graph = Chain();
-  graph.output = 3;
-  EXPECT_THAT(ValidateError(graph), HasSubstr("output value number 3"));
+  graph.input = 3;
+  EXPECT_THAT(ValidateError(graph), HasSubstr("input is value number 3; there are 3"));
+}
+
+TEST(ValidateTest, OutputsExistAreNamedOnceAndAreComputed) {
+  const auto error = [](const std::vector<GraphOutput>& outputs) {
+    Graph graph = Chain();
+    graph.outputs = outputs;
+    return ValidateError(graph);
+  };
+  EXPECT_THAT(error({}), HasSubstr("0 outputs; needs 1 to 64"));
+  EXPECT_THAT(error(std::vector<GraphOutput>(65)), HasSubstr("65 outputs; needs 1 to 64"));
+  EXPECT_THAT(error({{"y", 3}}), HasSubstr("output 'y' is value number 3; there are 3"));
+  EXPECT_THAT(error({{"y", -1}}), HasSubstr("output 'y' is value number -1"));
+  EXPECT_THAT(error({{"y", 1}, {"y", 2}}), HasSubstr("two outputs are named 'y'"));
+  EXPECT_THAT(error({{"y\n", 1}}), HasSubstr("output name of 2 characters"));
+  EXPECT_THAT(error({{"y", 2}, {"copy", 0}}), HasSubstr("output 'copy' is the network's input"));
+}
+
+TEST(ValidateTest, OutputsTogetherAreBounded) {
+  const std::string layer = "input x 1x4096x4096\na = Conv(x) out=8\n";
+  EXPECT_TRUE(ParseGraph(layer + "output a\noutput b = a\n").ok());
+  EXPECT_THAT(ParseError(layer + "output a\noutput b = a\noutput c = a\n"),
+              HasSubstr("outputs up to 'c' have 402653184 elements; at most 268435456"));
 }
 
 TEST(ValidateTest, ValuesAreWrittenOnceAndBeforeTheyAreRead) {

@@ -24,7 +24,9 @@ ModelPackage Example(uint64_t seed = 1) {
       "h = Slice(g) step=2,1,1 size=4x4x4\n"
       "i = Pad(h) c=1,1 p=0,1,0,0\n"
       "j = Conv(i) k=4x5 out=3\n"
-      "output j\n");
+      "output j\n"
+      "output features = g\n"
+      "output same = j\n");
   EXPECT_TRUE(graph.ok()) << graph.status();
   absl::StatusOr<ModelPackage> package = WithRandomWeights(*std::move(graph), seed);
   EXPECT_TRUE(package.ok()) << package.status();
@@ -82,7 +84,19 @@ TEST(ModelPackageTest, AChangedByteIsRefusedOrReadAsItStands) {
 TEST(ModelPackageTest, GarbageIsRefused) {
   EXPECT_FALSE(ParseModelPackage("").ok());
   EXPECT_FALSE(ParseModelPackage(std::string(4096, '\xff')).ok());
-  EXPECT_FALSE(ParseModelPackage("MICOPKG1" + std::string(4096, '\x7f')).ok());
+  EXPECT_FALSE(ParseModelPackage("MICOPKG2" + std::string(4096, '\x7f')).ok());
+}
+
+TEST(ModelPackageTest, AnotherVersionIsRefusedByName) {
+  std::string bytes = Serialize(Example());
+  bytes[7] = '1';
+  const absl::Status status = ParseModelPackage(bytes).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("model package: at byte 8: version 1; this program reads version 2"));
+  bytes[0] = 'X';
+  EXPECT_THAT(std::string(ParseModelPackage(bytes).status().message()),
+              HasSubstr("does not begin with MICOPKG2"));
 }
 
 TEST(MakeModelPackageTest, WeightsMustFitTheGraph) {

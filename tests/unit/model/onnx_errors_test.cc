@@ -208,13 +208,52 @@ TEST(OnnxErrorsTest, InputsAreChecked) {
   two.Input("z", {1, 4, 8, 8}).Node("Add", {"c", "z"}, "y");
   EXPECT_THAT(Unsupported(two), HasSubstr("2 inputs"));
 
-  OnnxFile outputs = Image();
-  outputs.Node("Relu", {"c"}, "r").Output("c").Output("r");
-  EXPECT_THAT(Unsupported(outputs), HasSubstr("2 outputs"));
-
   OnnxFile bytes = Image();
   bytes.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(2);
   EXPECT_THAT(Unsupported(bytes), HasSubstr("element type 2"));
+}
+
+TEST(OnnxErrorsTest, OutputsAreChecked) {
+  OnnxFile none = Image();
+  (void)none.Bytes();
+  none.graph().clear_output();
+  EXPECT_EQ(OnnxImporter().Import(none.model().SerializeAsString()).status().message(),
+            "the model has 0 outputs; needs 1 to 64");
+
+  OnnxFile many = Image();
+  for (int i = 0; i < 65; ++i) many.Output("c");
+  EXPECT_THAT(Malformed(many), HasSubstr("65 outputs; needs 1 to 64"));
+
+  OnnxFile missing = Image();
+  missing.Output("c").Output("elsewhere");
+  EXPECT_THAT(Malformed(missing), HasSubstr("output 'elsewhere' is written by no node"));
+
+  OnnxFile constant = Image();
+  constant.Output("c").Output("w");
+  EXPECT_THAT(Malformed(constant), HasSubstr("output 'w' does not depend on the input"));
+
+  OnnxFile twice = Image();
+  twice.Output("c").Output("c");
+  EXPECT_THAT(Malformed(twice), HasSubstr("two outputs are named 'c'"));
+}
+
+TEST(OnnxErrorsTest, OneErrorListsEveryOutputThatCannotBe) {
+  OnnxFile file = Image();
+  file.Node("Identity", {"x"}, "same").Node("Flatten", {"c"}, "flat").Node("Erf", {"c"}, "erf");
+  file.Node("MaxPool", {"c"}, "p").Ints("kernel_shape", {2, 2}).AlsoWrites("where");
+  file.Output("same").Output("flat").Output("erf").Output("p").Output("where").Output("x");
+  EXPECT_THAT(Unsupported(file),
+              AllOf(HasSubstr("for 5 reasons"), HasSubstr("'erf' (Erf): no such operator"),
+                    HasSubstr("output 'same' is the network's input; needs something computed"),
+                    HasSubstr("output 'flat' is 1x256"),
+                    HasSubstr("output 'where' is an output of 'p' other than its first"),
+                    HasSubstr("output 'x' is the network's input")));
+}
+
+TEST(OnnxErrorsTest, NothingComputedMayFollowASoftmaxThatIsAnOutput) {
+  OnnxFile file = Image();
+  file.Node("Softmax", {"c"}, "s").Int("axis", 1).Node("Relu", {"s"}, "r").Output("s").Output("r");
+  EXPECT_THAT(Unsupported(file), HasSubstr("reads what Softmax 's' gives"));
 }
 
 TEST(OnnxErrorsTest, TensorsAreChecked) {

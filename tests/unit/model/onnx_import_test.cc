@@ -22,8 +22,12 @@ ModelPackage Import(OnnxFile& file) {
 }
 
 std::string Text(OnnxFile& file) {
-  const ModelPackage package = Import(file);
-  return package.graph.nodes.empty() ? "" : PrintGraph(package.graph);
+  ModelPackage package = Import(file);
+  Graph& graph = package.graph;
+  if (graph.nodes.empty()) return "";
+  // What the only output is called in the file is of no interest here.
+  if (graph.outputs.size() == 1) graph.outputs[0].name = graph.values[graph.scored_value()].name;
+  return PrintGraph(graph);
 }
 
 std::vector<float> Compute(OnnxFile& file, const std::vector<float>& input) {
@@ -390,7 +394,7 @@ TEST(OnnxAddTest, OfAConstantIsABias) {
         constant_first ? std::vector<std::string>{"b", "c"} : std::vector<std::string>{"c", "b"},
         "s");
     const ModelPackage package = Import(file);
-    EXPECT_EQ(PrintGraph(package.graph), ImageText(3, 2, 2, "output c\n"));
+    EXPECT_EQ(PrintGraph(package.graph), ImageText(3, 2, 2, "output s = c\n"));
     EXPECT_THAT(package.weights.layers[0].bias, ElementsAre(1, 2, 3));
   }
 }
@@ -687,6 +691,45 @@ TEST(OnnxGraphTest, NodesMayStandInAnyOrderAndDeadOnesVanish) {
   EXPECT_EQ(Text(file), "input x 2x1x1\nm = Conv(x) k=1x1 out=2 relu\noutput m\n");
 }
 
+TEST(OnnxGraphTest, OutputsKeepTheirNamesAndOrder) {
+  OnnxFile file = Image(2, 4, 4);
+  file.Ramp("m", {32, 3}).Node("Relu", {"c"}, "r").Node("Flatten", {"r"}, "flat");
+  file.Node("MatMul", {"flat", "m"}, "fc").Node("MaxPool", {"c"}, "p").Ints("kernel_shape", {2, 2});
+  file.Output("fc").Output("p").Output("r");
+  EXPECT_EQ(Text(file), ImageText(2, 4, 4,
+                                  "r = Relu(c)\n"
+                                  "fc = Conv(r) k=4x4 out=3\n"
+                                  "p = MaxPool(c) k=2x2\n"
+                                  "output fc\noutput p\noutput r\n"));
+}
+
+TEST(OnnxGraphTest, AnOutputIsAReaderThatKeepsItsValue) {
+  OnnxFile file = Image(2, 4, 4);
+  file.Node("Relu", {"c"}, "r").Node("Relu", {"r"}, "rr").Output("rr").Output("c");
+  EXPECT_EQ(Text(file), ImageText(2, 4, 4, "r = Relu(c)\noutput rr = r\noutput c\n"));
+}
+
+TEST(OnnxGraphTest, SoftmaxIsDroppedOnEveryOutput) {
+  OnnxFile file = Image(2, 1, 1);
+  file.Ramp("m", {2, 3}).Node("Flatten", {"c"}, "flat").Node("MatMul", {"flat", "m"}, "logits");
+  file.Node("Softmax", {"logits"}, "scores").Node("MatMul", {"flat", "m"}, "boxes");
+  file.Node("LogSoftmax", {"boxes"}, "log").Node("Unsqueeze", {"log", "axis"}, "wide");
+  file.Integers("axis", {1});
+  file.Output("scores").Output("wide").Output("logits");
+  EXPECT_EQ(Text(file), ImageText(2, 1, 1,
+                                  "logits = Conv(c) k=1x1 out=3\n"
+                                  "boxes = Conv(c) k=1x1 out=3\n"
+                                  "output scores = logits\noutput wide = boxes\noutput logits\n"));
+}
+
+TEST(OnnxGraphTest, DeadEndsOfOneOutputLiveForAnother) {
+  OnnxFile file = Image(2, 4, 4);
+  file.Node("Relu", {"c"}, "r").Node("Relu", {"x"}, "dead").Output("r");
+  EXPECT_EQ(Import(file).graph.nodes.size(), 1u);
+  file.Output("dead");
+  EXPECT_EQ(Import(file).graph.nodes.size(), 2u);
+}
+
 TEST(OnnxGraphTest, NamesBecomePlainAndUnique) {
   OnnxFile file;
   file.Input("x\n*/", {1, 2}).Ramp("w", {2, 2});
@@ -699,6 +742,14 @@ TEST(OnnxGraphTest, NamesBecomePlainAndUnique) {
             "same___31m_1 = Conv(same___31m) k=1x1 out=2\n"
             "MatMul_2 = Conv(same___31m_1) k=1x1 out=2\n"
             "output MatMul_2\n");
+
+  file.Node("Relu", {"a"}, "y\n").Node("Relu", {"b"}, "y\t");
+  file.graph().clear_output();
+  file.Output("y\n").Output("y\t");
+  const ModelPackage package = Import(file);
+  ASSERT_EQ(package.graph.outputs.size(), 2u);
+  EXPECT_EQ(package.graph.outputs[0].name, "y_");
+  EXPECT_EQ(package.graph.outputs[1].name, "y__1");
 }
 
 // conv-bn-relu6, depthwise-bn-relu6, pointwise-bn, residual add, mean, classifier: as PyTorch

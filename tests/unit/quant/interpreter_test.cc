@@ -80,7 +80,7 @@ QuantizedModel HandMadeLayer() {
   QuantizedModel model;
   model.graph.tensors = {{"x", {2, 1, 2}, {8, true}}, {"y", {1, 1, 2}, {16, true}}};
   model.graph.input = 0;
-  model.graph.output = 1;
+  model.graph.outputs = {{"y", 1}};
   Step step;
   step.name = "y";
   step.inputs = {0};
@@ -105,10 +105,39 @@ TEST(InterpreterTest, ComputesAHandMadeLayer) {
   ASSERT_TRUE(Validate(model).ok()) << Validate(model);
 
   // 3*7 - 5*(-2) + 11 = 42; 42 * 3/8 = 15.75.  3*(-100) - 5*50 + 11 = -539; * 3/8 = -202.125.
-  const auto output = RunInteger(model, std::vector<int32_t>{7, -2, -100, 50});
+  const auto outputs = RunInteger(model, std::vector<int32_t>{7, -2, -100, 50});
 
-  ASSERT_TRUE(output.ok()) << output.status();
-  EXPECT_THAT(*output, ElementsAre(15, -203));
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_THAT(*outputs, ElementsAre(ElementsAre(15, -203)));
+}
+
+TEST(InterpreterTest, GivesEveryOutputAndJoinsThemInTheirOrder) {
+  const ModelPackage package = RandomWeights(R"(
+    input x 3x4x4
+    a = Conv(x) k=3x3 out=4 relu
+    b = Conv(a) k=2x2 out=5
+    c = Conv(a) k=1x1 out=2
+    output boxes = c
+    output b
+    output again = c
+    output inner = a)",
+                                             5);
+  const QuantizedModel model = MustQuantize(package, false, ParseScheme("w8a8,w4a4,w4a2"));
+  Random random(1);
+  const IntegerTensor input = RandomInput(model, random);
+
+  const auto outputs = RunInteger(model, input);
+
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  ASSERT_EQ(outputs->size(), 4u);
+  const std::vector<IntegerTensor> expected = RunReference(model, input);
+  IntegerTensor joined;
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ((*outputs)[i], expected[model.graph.outputs[i].tensor]) << i;
+    if (i != 2) joined.insert(joined.end(), (*outputs)[i].begin(), (*outputs)[i].end());
+  }
+  EXPECT_EQ((*outputs)[0], (*outputs)[2]);
+  EXPECT_EQ(JoinOutputs(model.graph, *outputs), joined) << "one tensor lies at one place";
 }
 
 TEST(InterpreterTest, RefusesInputsThatAreNotOnTheGrid) {

@@ -292,6 +292,7 @@ class NetworkWriter {
     const int64_t nodes = Draw(2, 8);
     for (int64_t i = 0; i < nodes; ++i) AddNode();
     Line("output {}", values_.back().name);
+    AddOutputs();
     return text_;
   }
 
@@ -300,6 +301,14 @@ class NetworkWriter {
   template <typename... Args>
   void Line(fmt::format_string<Args...> format, Args&&... args) {
     text_ += fmt::format(format, std::forward<Args>(args)...) + "\n";
+  }
+  // Now and then two more, whatever they are: read inside, moved, written already.
+  void AddOutputs() {
+    if (values_.size() < 2 || Draw(0, 2) > 0) return;
+    for (int i = 0; i < 2; ++i) {
+      const Value& value = values_[Draw(1, static_cast<int64_t>(values_.size()) - 1)];
+      Line("output more{} = {}", i, value.name);
+    }
   }
   std::string Activation() {
     const char* choices[] = {"", " relu", " relu", " relu=1.5"};

@@ -30,7 +30,7 @@ class LowerGraphTest : public ::testing::Test {
     }
     return "none";
   }
-  std::string OutputType() const { return graph_.tensors[graph_.output].type.ToString(); }
+  std::string OutputType() const { return graph_.tensors[graph_.scored_tensor()].type.ToString(); }
   // "Conv(x)", in execution order.
   std::vector<std::string> Steps() const {
     std::vector<std::string> steps;
@@ -190,6 +190,38 @@ TEST_F(LowerGraphTest, RequantizesAnOutputThatIsMovedOrReadElsewhere) {
   EXPECT_EQ(Type("a.u2"), "u2");
   EXPECT_EQ(graph_.steps.back().kind, StepKind::kRequantize);
   EXPECT_EQ(OutputType(), "s16");
+}
+
+TEST_F(LowerGraphTest, WritesEveryOutputInSixteenBits) {
+  Lower(R"(
+    input x 4x4x4
+    a = Conv(x) out=4 relu
+    m = MaxPool(a) k=4x4
+    b = Conv(a) out=3
+    c = Conv(a) out=2
+    output b
+    output moved = m
+    output inner = a
+    output c
+    output twice = c
+    output moved_twice = m)",
+        "w8a8,w4a2,w4a2");
+  EXPECT_EQ(Type("b"), "s16");
+  EXPECT_EQ(Type("c"), "s16");
+  EXPECT_EQ(Type("a"), "u8");
+  EXPECT_EQ(Type("m"), "u8");
+  EXPECT_THAT(Steps(), ElementsAre("Conv(x)", "MaxPool(a)", "Requantize(a)", "Conv(a.u2)",
+                                   "Conv(a.u2)", "Requantize(m)", "Requantize(a)"));
+  std::vector<std::string> outputs;
+  for (const QuantizedOutput& output : graph_.outputs) {
+    outputs.push_back(fmt::format("{}={}", output.name, graph_.tensors[output.tensor].name));
+    EXPECT_EQ(graph_.tensors[output.tensor].type.ToString(), "s16");
+  }
+  EXPECT_THAT(outputs, ElementsAre("b=b", "moved=m.s16", "inner=a.s16", "c=c", "twice=c",
+                                   "moved_twice=m.s16"));
+  const OutputLayout layout = LayOutOutputs(graph_);
+  EXPECT_THAT(layout.offsets, ElementsAre(0, 48, 52, 116, 116, 48));
+  EXPECT_EQ(layout.elements, 148);
 }
 
 TEST_F(LowerGraphTest, NumbersTensorsLikeValues) {
@@ -358,7 +390,14 @@ TEST(ValidateQuantizedGraphTest, RefusesGraphsThatDoNotHoldTogether) {
   EXPECT_TRUE(refuses([](auto& g) { g.steps[2].layer = 0; }));
   EXPECT_TRUE(refuses([](auto& g) { g.steps[0].weight_bits = 9; }));
   EXPECT_TRUE(refuses([](auto& g) { g.steps[1].weight_bits = 8; }));
-  EXPECT_TRUE(refuses([](auto& g) { g.output = 2; }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs[0].tensor = 2; }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs[0].tensor = 9; }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs[0].tensor = g.input; }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs[0].name = "a b"; }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs.push_back(g.outputs[0]); }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs.push_back({"inner", 1}); }));
+  EXPECT_TRUE(refuses([](auto& g) { g.outputs.clear(); }));
+  EXPECT_FALSE(refuses([](auto& g) { g.outputs.push_back({"again", g.outputs[0].tensor}); }));
   EXPECT_TRUE(refuses([](auto& g) { g.input = 9; }));
 }
 

@@ -33,11 +33,12 @@ constexpr char kSmallNetwork[] = R"(
 double RelativeError(const ModelPackage& package, const QuantizedModel& model) {
   Random random(1);
   double error = 0, size = 0;
-  const Shape& shape = model.graph.tensors[model.graph.output].shape;
+  const Shape& shape = model.graph.tensors[model.graph.scored_tensor()].shape;
   for (int i = 0; i < 10; ++i) {
     const std::vector<float> sample = testing::RandomSample(package.graph, true, random);
-    const std::vector<double> real = testing::RunFloat(package, sample)[package.graph.output];
-    const IntegerTensor integers = *RunInteger(model, QuantizeInput(model, sample));
+    const std::vector<double> real =
+        testing::RunFloat(package, sample)[package.graph.scored_value()];
+    const IntegerTensor integers = RunInteger(model, QuantizeInput(model, sample))->front();
     const int64_t positions = shape.height * shape.width;
     for (int64_t at = 0; at < shape.elements(); ++at) {
       const double logit = real[at];
@@ -177,7 +178,7 @@ TEST(QuantizeTest, GivesZeroAndTinyChannelsALargerScale) {
         ASSERT_TRUE(model.ok()) << model.status();
         EXPECT_TRUE(Validate(*model).ok()) << Validate(*model);
         // The network's output is its bias.
-        const IntegerTensor output = *RunInteger(*model, std::vector<int32_t>{255, 3, 100});
+        const IntegerTensor output = RunInteger(*model, std::vector<int32_t>{255, 3, 100})->front();
         EXPECT_NEAR(output[0] * model->output_scale(), bias, std::abs(bias) * 1e-4 + 1e-6)
             << bits << " bits, weight " << weight;
       }
@@ -229,7 +230,8 @@ TEST(BoundAccumulatorTest, CountsBiasAndRoundingTermApart) {
 }
 
 QuantizedModel SmallModel() {
-  return MustQuantize(RandomWeights(kSmallNetwork, 3), true, ParseScheme("w3a8,w1a4,w8a2"));
+  const std::string network = std::string(kSmallNetwork) + "\n  output pooled = p";
+  return MustQuantize(RandomWeights(network, 3), true, ParseScheme("w3a8,w1a4,w8a2"));
 }
 
 TEST(ValidateTest, RefusesNumbersOutsideTheirRanges) {
@@ -304,6 +306,13 @@ TEST(QuantizedModelFormatTest, ReadsTheDocumentedExample) {
   EXPECT_THAT(parsed->numbers[0].scales, ElementsAre(FixedPointScale{3 << 29, 0}));
   EXPECT_THAT(parsed->scales, ElementsAre(0.5, 0.25));
   EXPECT_EQ(Serialize(*parsed), bytes);
+}
+
+TEST(QuantizedModelFormatTest, RefusesAnotherVersionByName) {
+  std::string bytes = Serialize(SmallModel());
+  bytes[7] = '1';
+  EXPECT_THAT(ParseQuantizedModel(bytes).status().message(),
+              HasSubstr("version 1; this program reads version 2"));
 }
 
 TEST(QuantizedModelFormatTest, RefusesEveryCutAndAppendedBytes) {

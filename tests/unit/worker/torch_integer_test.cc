@@ -54,6 +54,22 @@ constexpr std::string_view kEndsWithPool = R"(
   output top
 )";
 
+// Outputs of different shapes and signs: the last layer, one that is read inside, a moved copy of
+// it, and the first under another name.
+constexpr std::string_view kSeveralOutputs = R"(
+  input x 2x9x9
+  a = Conv(x) k=3x3 p=1,1,1,1 out=6 relu
+  m = MaxPool(a) k=3x3 s=3x3
+  b = Conv(a) k=3x3 s=2x2 out=7
+  fc = Conv(b) k=4x4 out=4
+  boxes = Conv(m) k=1x1 out=3
+  output fc
+  output inner = b
+  output moved = m
+  output boxes
+  output same = fc
+)";
+
 class TorchIntegerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -76,22 +92,27 @@ class TorchIntegerTest : public ::testing::Test {
     return outcome->calibration;
   }
 
-  // Compares every logit of `count` samples; gives how many were compared.
+  // Compares every element of every output of `count` samples; gives how many were compared.
   int64_t ExpectEqualToOracle(const QuantizedModel& model, const Dataset& dataset, int64_t count) {
-    const auto logits = evaluator_->IntegerLogits(model, dataset, Split::kVal, 0, count);
-    EXPECT_TRUE(logits.ok()) << logits.status();
-    if (!logits.ok()) return 0;
-    const size_t width = logits->size() / count;
+    const auto outputs = evaluator_->IntegerForward(model, dataset, Split::kVal, 0, count);
+    EXPECT_TRUE(outputs.ok()) << outputs.status();
+    if (!outputs.ok()) return 0;
+    int64_t compared = 0;
     for (int64_t sample = 0; sample < count; ++sample) {
       const auto oracle =
           RunInteger(model, QuantizeInput(model, dataset.Prepared(Split::kVal, sample)));
       EXPECT_TRUE(oracle.ok()) << oracle.status();
       if (!oracle.ok()) return 0;
-      const IntegerTensor mine(logits->begin() + sample * width,
-                               logits->begin() + (sample + 1) * width);
-      EXPECT_EQ(mine, *oracle) << "sample " << sample;
+      EXPECT_EQ(oracle->size(), outputs->size());
+      for (size_t i = 0; i < oracle->size(); ++i) {
+        const auto width = static_cast<int64_t>((*oracle)[i].size());
+        const auto begin = (*outputs)[i].begin() + sample * width;
+        EXPECT_EQ(IntegerTensor(begin, begin + width), (*oracle)[i])
+            << "sample " << sample << ", output " << model.graph.outputs[i].name;
+        compared += width;
+      }
     }
-    return static_cast<int64_t>(logits->size());
+    return compared;
   }
 
   // Every width from 1 to 8 wherever it may stand.
@@ -135,6 +156,48 @@ TEST_F(TorchIntegerTest, BranchesPoolsAndUnevenPaddingEqualTheOracle) {
 TEST_F(TorchIntegerTest, NetworkThatEndsWithoutArithmeticEqualsTheOracle) {
   const Dataset dataset = RandomDataset({1, 8, 8}, 5);
   ExpectExactAtRandomSchemes(Network(kEndsWithPool, 3), dataset, 10, 20);
+}
+
+TEST_F(TorchIntegerTest, EveryOneOfSeveralOutputsEqualsTheOracle) {
+  for (const bool negative : {true, false}) {
+    const Dataset dataset = RandomDataset({2, 9, 9}, 3, {.can_be_negative = negative});
+    ExpectExactAtRandomSchemes(Network(kSeveralOutputs, 3), dataset, 10, 20);
+  }
+}
+
+TEST_F(TorchIntegerTest, FloatOutputsAreThoseOfOneOutputEach) {
+  const Dataset dataset = RandomDataset({2, 9, 9}, 3);
+  const ModelPackage package = Network(kSeveralOutputs, 3);
+  const auto together = evaluator_->FloatForward(package, dataset, Split::kVal, 0, 20);
+  ASSERT_TRUE(together.ok()) << together.status();
+  ASSERT_EQ(together->size(), package.graph.outputs.size());
+  for (size_t i = 0; i < together->size(); ++i) {
+    Graph graph = package.graph;
+    graph.outputs = {package.graph.outputs[i]};
+    const ModelPackage single = *MakeModelPackage(graph, package.weights);
+    const auto alone = evaluator_->FloatForward(single, dataset, Split::kVal, 0, 20);
+    ASSERT_TRUE(alone.ok()) << alone.status();
+    EXPECT_EQ((*together)[i], (*alone)[0]) << graph.outputs[0].name;
+  }
+}
+
+TEST_F(TorchIntegerTest, TheFirstOutputIsTheOneThatIsScored) {
+  const Dataset dataset = RandomDataset({2, 9, 9}, 4);
+  const ModelPackage package = Network(kSeveralOutputs, 3);
+  Graph graph = package.graph;
+  graph.outputs = {package.graph.outputs[0]};
+  const ModelPackage single = *MakeModelPackage(graph, package.weights);
+  // Widths at which the additional readers do not change what is stored.
+  const std::vector<BitScheme> schemes{*BitScheme::Parse("w4a8,w2a8,w4a8,w8a8")};
+
+  const auto several = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
+                                            Split::kVal, 0, schemes, nullptr);
+  const auto one = evaluator_->Evaluate(single, Calibrated(single, dataset), dataset, Split::kVal,
+                                        0, schemes, nullptr);
+
+  ASSERT_TRUE(several.ok() && one.ok()) << several.status() << one.status();
+  EXPECT_EQ((*several)[0].accuracy, (*one)[0].accuracy);
+  EXPECT_EQ((*several)[0].kl, (*one)[0].kl);
 }
 
 // One layer with extreme weights, so wide that float32 alone cannot hold its sums.

@@ -59,14 +59,16 @@ class TorchNetworksTest : public ::testing::Test {
     SCOPED_TRACE(scheme.ToString());
     const auto model = Quantize(package, calibration, scheme);
     ASSERT_TRUE(model.ok()) << model.status();
-    const auto logits = evaluator_->IntegerLogits(*model, dataset, Split::kTest, 0, samples);
-    ASSERT_TRUE(logits.ok()) << logits.status();
-    ASSERT_EQ(logits->size(), 10u * samples);
+    const auto outputs = evaluator_->IntegerForward(*model, dataset, Split::kTest, 0, samples);
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    const std::vector<int32_t>& logits = outputs->front();
+    ASSERT_EQ(logits.size(), 10u * samples);
     for (int64_t i = 0; i < samples; ++i) {
       const auto oracle =
           RunInteger(*model, QuantizeInput(*model, dataset.Prepared(Split::kTest, i)));
       ASSERT_TRUE(oracle.ok()) << oracle.status();
-      EXPECT_EQ(IntegerTensor(logits->begin() + 10 * i, logits->begin() + 10 * (i + 1)), *oracle);
+      EXPECT_EQ(IntegerTensor(logits.begin() + 10 * i, logits.begin() + 10 * (i + 1)),
+                oracle->front());
     }
   }
 
@@ -140,15 +142,16 @@ TEST_F(TorchNetworksTest, Mnist8ScoresAsMeasuredAndGivesItsPublishedOutputs) {
   EXPECT_DOUBLE_EQ(PercentOf(*outcome), 98.91);
   for (const int pair : {0, 1, 2}) {
     const std::string folder = "mnist-8-cntk/test_data_set_" + std::to_string(pair);
-    const auto logits =
+    const auto outputs =
         evaluator_->FloatForward(package, TensorValues(Read(folder + "/input_0.pb")));
     const std::vector<float> published = TensorValues(Read(folder + "/output_0.pb"));
-    ASSERT_TRUE(logits.ok()) << logits.status();
-    ASSERT_EQ(logits->size(), published.size());
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    const std::vector<float>& logits = outputs->front();
+    ASSERT_EQ(logits.size(), published.size());
     for (size_t i = 0; i < published.size(); ++i) {
       // Relative for the large ones: the logits go up to thousands.
       const double tolerance = 1e-4 * std::max(1.0f, std::fabs(published[i]));
-      EXPECT_NEAR((*logits)[i], published[i], tolerance) << "pair " << pair << ", logit " << i;
+      EXPECT_NEAR(logits[i], published[i], tolerance) << "pair " << pair << ", logit " << i;
     }
   }
   ExpectExactAtManySchemes(package, outcome->calibration, *dataset, 4, 20);
