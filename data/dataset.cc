@@ -27,7 +27,33 @@ std::vector<double> LeastStored(const Dataset& dataset) {
   return least;
 }
 
+std::vector<int64_t> LongExtents(const Shape& shape) {
+  std::vector<int64_t> extents{shape.channels, shape.height, shape.width};
+  std::erase(extents, 1);
+  return extents;
+}
+
 }  // namespace
+
+bool HaveSameExtents(const Shape& stored, const Shape& input) {
+  return LongExtents(stored) == LongExtents(input);
+}
+
+absl::Status CheckReadableAs(const Dataset& dataset, const Shape& input) {
+  const Shape& stored = dataset.sample_shape;
+  if (!HaveSameExtents(stored, input)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "the data set's samples are {}; the network reads {}", ToString(stored), ToString(input)));
+  }
+  const size_t numbers = std::max(dataset.preparation.mean.size(), dataset.preparation.std.size());
+  if (numbers > 1 && static_cast<int64_t>(numbers) != input.channels) {
+    return absl::InvalidArgumentError(
+        fmt::format("the data set has a mean or std for each of {} channels of its {} samples; the "
+                    "network reads {}",
+                    numbers, ToString(stored), ToString(input)));
+  }
+  return absl::OkStatus();
+}
 
 std::string_view ToString(Split split) {
   switch (split) {

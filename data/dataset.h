@@ -61,6 +61,14 @@ struct Dataset {
 };
 
 // What a stranger's file may cost.
+// Whether stored samples are, element for element, network inputs of another shape: the extents
+// other than 1 agree in their order. So the network's input decides whether a (N, 12, 100) array is
+// images of one channel or signals of twelve, and a (N, 784) array features or one long signal.
+bool HaveSameExtents(const Shape& stored, const Shape& input);
+// The same for a data set; where its mean or std is one per channel, the channels must agree too.
+// InvalidArgument names both shapes.
+absl::Status CheckReadableAs(const Dataset& dataset, const Shape& input);
+
 struct DatasetLimits {
   uint64_t most_bytes_unpacked = uint64_t{2} << 30;
   // A file may unpack to so many times its size, which no real data exceed ...

@@ -95,8 +95,9 @@ class NpzReader {
   absl::Status AgreeOnShape(const std::string& name, const NpyArray& array) {
     const std::vector<int64_t>& shape = array.shape;
     if (shape.size() < 2 || shape.size() > 4) {
-      return Invalid("array '{}' has shape {}; needed (N, features), (N, H, W) or (N, C, H, W)",
-                     name, ShapeText(shape));
+      return Invalid(
+          "array '{}' has shape {}; needed (N, features), (N, H, W), (N, C, L) or (N, C, H, W)",
+          name, ShapeText(shape));
     }
     if (std::find(shape.begin(), shape.end(), 0) != shape.end()) {
       return Invalid("array '{}' has shape {}; needed at least one sample and one value", name,
@@ -115,6 +116,7 @@ class NpzReader {
                      ToString(sample), ToString(dataset_.sample_shape));
     }
     dataset_.sample_shape = sample;
+    may_be_signals_ = shape.size() == 3 && (may_be_signals_ || !has_shape_);
     has_shape_ = true;
     return absl::OkStatus();
   }
@@ -185,11 +187,25 @@ class NpzReader {
     std::vector<double> scale{preparation.scale};
     MICO_RETURN_IF_ERROR(ReadNumbers("scale", 1, scale));
     preparation.scale = scale[0];
+    MICO_RETURN_IF_ERROR(DecideOnSignals());
     const int64_t channels = dataset_.sample_shape.channels;
     MICO_RETURN_IF_ERROR(ReadNumbers("mean", channels, preparation.mean));
     MICO_RETURN_IF_ERROR(ReadNumbers("std", channels, preparation.std));
     MICO_RETURN_IF_ERROR(CheckPreparation(preparation, "array"));
     return CheckPreparedFinite(dataset_);
+  }
+
+  // A mean or std for each row of (N, A, B) samples says that the rows are channels of signals.
+  absl::Status DecideOnSignals() {
+    for (const std::string name : {"mean", "std"}) {
+      if (!may_be_signals_ || !Has(name)) continue;
+      MICO_ASSIGN_OR_RETURN(const NpyArray array, Array(name));
+      Shape& sample = dataset_.sample_shape;
+      if (array.elements() == 1 || array.elements() != sample.height) continue;
+      sample = {sample.height, 1, sample.width};
+      may_be_signals_ = false;
+    }
+    return absl::OkStatus();
   }
 
   // Reads a scalar or one number per channel into `numbers`; leaves it alone if there is no array.
@@ -210,6 +226,7 @@ class NpzReader {
   const DatasetLimits limits_;
   Dataset dataset_;
   bool has_shape_ = false;
+  bool may_be_signals_ = false;  // all samples are (N, A, B)
 };
 
 }  // namespace

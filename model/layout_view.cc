@@ -22,6 +22,14 @@ LayoutView LayoutView::ChannelsLast(int value, const Shape& shape) {
                     {{Axis::kBatch}, {Axis::kRow}, {Axis::kColumn}, {Axis::kChannel}});
 }
 
+LayoutView LayoutView::Signal(int value, const Shape& shape) {
+  return LayoutView(value, shape, {{Axis::kBatch}, {Axis::kChannel}, {Axis::kRow, Axis::kColumn}});
+}
+
+LayoutView LayoutView::SignalChannelsLast(int value, const Shape& shape) {
+  return LayoutView(value, shape, {{Axis::kBatch}, {Axis::kRow, Axis::kColumn}, {Axis::kChannel}});
+}
+
 LayoutView LayoutView::Features(int value, const Shape& shape, size_t rank) {
   std::vector<std::vector<Axis>> dims(rank);
   dims.front().push_back(Axis::kBatch);
@@ -135,12 +143,27 @@ bool LayoutView::IsImage() const {
   return true;
 }
 
+bool LayoutView::IsSignal() const {
+  if (rank() != 3 || !LongAxes(0).empty()) return false;
+  const std::vector<Axis> channels = LongAxes(1), length = LongAxes(2);
+  const bool has_channels =
+      shape_.channels > 1 ? channels == std::vector<Axis>{Axis::kChannel} : channels.empty();
+  return has_channels && length.size() <= 1;
+}
+
 std::optional<Axis> LayoutView::AxisOf(size_t dim) const {
   if (IsImage()) return static_cast<Axis>(dim);
+  if (IsSignal()) return dim == 2 ? LengthAxis() : static_cast<Axis>(dim);
   const bool is_features =
-      rank() == 2 && shape_.height == 1 && shape_.width == 1 && dims()[1] == shape_.channels;
-  if (is_features) return dim == 0 ? Axis::kBatch : Axis::kChannel;
+      rank() <= 2 && shape_.height == 1 && shape_.width == 1 && dims().back() == shape_.channels;
+  if (is_features) return dim + 1 < rank() ? Axis::kBatch : Axis::kChannel;
   return std::nullopt;
+}
+
+bool LayoutView::IsChannels(size_t dim) const {
+  const std::vector<Axis>& axes = dims_[dim];
+  return std::count(axes.begin(), axes.end(), Axis::kChannel) == 1 &&
+         Extent(axes) == shape_.channels;
 }
 
 // For each feature in the order in which the file sees them, its place in channels, rows, columns.

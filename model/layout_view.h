@@ -19,7 +19,11 @@ class LayoutView {
   static LayoutView Image(int value, const Shape& shape);
   // [1, H, W, C] in the file, while the value is C x H x W.
   static LayoutView ChannelsLast(int value, const Shape& shape);
-  // [1, ..., 1, features] of a value {features, 1, 1}; rank >= 1.
+  // [1, C, L] of a value C x 1 x L or C x L x 1.
+  static LayoutView Signal(int value, const Shape& shape);
+  // [1, L, C] in the file, while the value is C x 1 x L.
+  static LayoutView SignalChannelsLast(int value, const Shape& shape);
+  // [1, ..., 1, features] of a value {features, 1, 1}; rank >= 1, of 1 without the batch.
   static LayoutView Features(int value, const Shape& shape, size_t rank);
 
   int value() const { return value_; }
@@ -39,10 +43,16 @@ class LayoutView {
 
   // Whether the file sees [1, C, H, W] in this order.
   bool IsImage() const;
-  // Which axis of the value is dimension `dim`: for images, and for vectors of features. Nothing if
-  // the dimension is several axes.
+  // Whether the file sees [1, C, L] in this order, L being rows or columns.
+  bool IsSignal() const;
+  // Which axis a signal's length is.
+  Axis LengthAxis() const { return shape_.height > 1 ? Axis::kRow : Axis::kColumn; }
+  // Which axis of the value is dimension `dim`: for images, signals, and vectors of features.
+  // Nothing if the dimension is several axes.
   std::optional<Axis> AxisOf(size_t dim) const;
   bool HasBatch(size_t dim) const;
+  // Whether dimension `dim` is the channels and nothing else.
+  bool IsChannels(size_t dim) const;
   // Which axes longer than 1 lie in `dim`, slowest first.
   std::vector<Axis> LongAxes(size_t dim) const;
   // All axes longer than 1, slowest first.

@@ -145,33 +145,45 @@ class Import {
                              type.elem_type()));
     }
     MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, InputDims(name, type.shape()));
-    if (dims.size() == 2) {
-      const Shape shape{.channels = dims[1]};
-      tensors_.insert_or_assign(input.name(),
-                                LayoutView::Features(draft_.AddInput(name, shape), shape, 2));
-    } else if (dims.size() == 4 && IsReadAsChannelsLast(input.name(), order)) {
-      const Shape shape{.channels = dims[3], .height = dims[1], .width = dims[2]};
-      tensors_.insert_or_assign(input.name(),
-                                LayoutView::ChannelsLast(draft_.AddInput(name, shape), shape));
-    } else if (dims.size() == 4) {
-      const Shape shape{dims[1], dims[2], dims[3]};
-      tensors_.insert_or_assign(input.name(),
-                                LayoutView::Image(draft_.AddInput(name, shape), shape));
-    } else {
+    if (dims.empty() || dims.size() > 4) {
       AddProblem(
-          fmt::format("input '{}' has {} dimensions; supported are batch x features and "
-                      "batch x channels x height x width",
+          fmt::format("input '{}' has {} dimensions; supported are features, batch x features, "
+                      "batch x channels x length and batch x channels x height x width",
                       name, dims.size()));
       tensors_.insert_or_assign(input.name(), NotSupported{});
+      return absl::OkStatus();
     }
+    tensors_.insert_or_assign(
+        input.name(),
+        ViewInput(name, dims, IsReadAsChannelsLast(input.name(), dims.size(), order)));
     return absl::OkStatus();
+  }
+
+  // Adds the input to the draft, in the normal form, and gives how the file sees it.
+  LayoutView ViewInput(const std::string& name, const std::vector<int64_t>& dims,
+                       bool channels_last) {
+    const auto add = [&](auto view, const Shape& shape) {
+      return view(draft_.AddInput(name, shape), shape);
+    };
+    switch (dims.size()) {
+      case 3:
+        if (channels_last) return add(LayoutView::SignalChannelsLast, Shape{dims[2], 1, dims[1]});
+        return add(LayoutView::Signal, Shape{dims[1], 1, dims[2]});
+      case 4:
+        if (channels_last) return add(LayoutView::ChannelsLast, Shape{dims[3], dims[1], dims[2]});
+        return add(LayoutView::Image, Shape{dims[1], dims[2], dims[3]});
+    }
+    const auto features = [&](int value, const Shape& shape) {
+      return LayoutView::Features(value, shape, dims.size());
+    };
+    return add(features, Shape{.channels = dims.back()});
   }
 
   static absl::StatusOr<std::vector<int64_t>> InputDims(const std::string& name,
                                                         const onnx_wire::TensorShapeProto& shape) {
     std::vector<int64_t> dims;
     for (const auto& dim : shape.dim()) {
-      const bool is_batch = dims.empty();
+      const bool is_batch = dims.empty() && shape.dim_size() > 1;
       const bool is_known = dim.has_dim_value() && dim.dim_value() > 0;
       if (is_batch && is_known && dim.dim_value() != 1) {
         return absl::InvalidArgumentError(
@@ -191,17 +203,20 @@ class Import {
     return dims;
   }
 
-  // Whether the first thing done to the input is to turn batch, rows, columns, channels around:
-  // then our input is what comes out of that.
-  bool IsReadAsChannelsLast(const std::string& input, const std::vector<int>& order) const {
-    const std::vector<int64_t> to_channels_first = {0, 3, 1, 2};
+  // Whether the first thing done to the input is to turn batch, rows, columns, channels around (or
+  // batch, length, channels): then our input is what comes out of that.
+  bool IsReadAsChannelsLast(const std::string& input, size_t rank,
+                            const std::vector<int>& order) const {
+    const std::vector<int64_t> to_channels_first =
+        rank == 3 ? std::vector<int64_t>{0, 2, 1} : std::vector<int64_t>{0, 3, 1, 2};
     bool is_read = false;
     for (const int index : order) {
       const NodeProto& proto = proto_.node(index);
       if (std::count(proto.input().begin(), proto.input().end(), input) == 0) continue;
       is_read = true;
       const OnnxNode node(proto, "", opset_);
-      if (node.type() != "Transpose" || ReadPermutation(node, 4) != to_channels_first) return false;
+      if (node.type() != "Transpose") return false;
+      if (ReadPermutation(node, rank) != to_channels_first) return false;
     }
     return is_read;
   }
@@ -391,9 +406,11 @@ class Import {
       return "the network's input; needs something computed from it";
     }
     const bool is_vector = view.shape().height == 1 && view.shape().width == 1;
-    if (is_vector || view.IsImage()) return "";
-    return fmt::format("{}; supported are a vector and batch, channels, rows, columns",
-                       DimsToString(view.dims()));
+    if (is_vector || view.IsImage() || view.IsSignal()) return "";
+    return fmt::format(
+        "{}; supported are a vector, batch, channels, length and batch, channels, "
+        "rows, columns",
+        DimsToString(view.dims()));
   }
 
   absl::StatusOr<ModelPackage> Normalise() {

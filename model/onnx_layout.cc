@@ -12,9 +12,11 @@ namespace {
 
 using Axis = LayoutView::Axis;
 
-// The view of `value` that a file has which saw an input of the same rank: an image, or features.
+// The view of `value` that a file has which saw an input of the same rank: an image, a signal, or
+// features.
 LayoutView SameKind(const LayoutView& input, int value, const Shape& shape) {
   if (input.IsImage()) return LayoutView::Image(value, shape);
+  if (input.IsSignal()) return LayoutView::Signal(value, shape);
   return LayoutView::Features(value, shape, input.rank());
 }
 
@@ -33,8 +35,8 @@ bool HasPlainAxes(const LayoutView& view) {
 
 absl::Status NotPlain(const LayoutView& view) {
   return Unsupported(
-      fmt::format("reads {}, which is neither batch, channels, rows, columns nor a "
-                  "vector of features",
+      fmt::format("reads {}, which is neither batch, channels, rows, columns nor batch, channels, "
+                  "length nor a vector of features",
                   DimsToString(view.dims())));
 }
 

@@ -1,5 +1,7 @@
 // Gemm and MatMul: fully connected layers, which become convolutions over their whole input.
 
+#include <numeric>
+
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "model/onnx_operators.h"
@@ -33,8 +35,7 @@ absl::Status CheckMatrix(const OnnxInputs& inputs) {
 }
 
 // [out][channels][rows][columns], whatever the order in which the file flattened its input.
-std::vector<float> ReorderWeights(const Matrix& matrix, const LayoutView& input) {
-  const std::vector<int64_t> places = FeaturePlaces(input);
+std::vector<float> ReorderWeights(const Matrix& matrix, const std::vector<int64_t>& places) {
   std::vector<float> weights(matrix.in() * matrix.out());
   for (int64_t o = 0; o < matrix.out(); ++o) {
     for (int64_t i = 0; i < matrix.in(); ++i) {
@@ -51,22 +52,29 @@ absl::StatusOr<LayoutView> Connect(const OnnxNode& node, const LayoutView& input
     return Malformed(
         fmt::format("multiplies {} by {}", DimsToString(dims), DimsToString(matrix.values.dims)));
   }
-  if (input.shape().elements() != matrix.in()) {
+  const bool reads_all = input.shape().elements() == matrix.in();
+  if (!reads_all && !input.IsChannels(dims.size() - 1)) {
     return Unsupported(
-        fmt::format("multiplies {} along its last axis only; a fully connected "
-                    "layer reads all of its input",
+        fmt::format("multiplies {} along its last axis only; supported where that is the channels "
+                    "of one position, or all of the input",
                     DimsToString(dims)));
   }
-  const ConvAttributes conv{.kernel_height = input.shape().height,
-                            .kernel_width = input.shape().width,
+  const ConvAttributes conv{.kernel_height = reads_all ? input.shape().height : 1,
+                            .kernel_width = reads_all ? input.shape().width : 1,
                             .out_channels = matrix.out()};
+  // At one position the channels lie as the file has them.
+  std::vector<int64_t> places(matrix.in());
+  std::iota(places.begin(), places.end(), 0);
+  if (reads_all) places = FeaturePlaces(input);
   MICO_ASSIGN_OR_RETURN(
-      const int value, draft.Append({.node = {.name = node.name(),
-                                              .type = node.type(),
-                                              .op = OpKind::kConv,
-                                              .inputs = {input.value()},
-                                              .attributes = conv},
-                                     .weights = {ReorderWeights(matrix, input), std::move(bias)}}));
+      const int value,
+      draft.Append({.node = {.name = node.name(),
+                             .type = node.type(),
+                             .op = OpKind::kConv,
+                             .inputs = {input.value()},
+                             .attributes = conv},
+                    .weights = {ReorderWeights(matrix, places), std::move(bias)}}));
+  if (!reads_all) return input.Like(value, draft.shape(value));
   return LayoutView::Features(value, draft.shape(value), input.rank());
 }
 

@@ -1,4 +1,5 @@
-// Conv and the pools: operators that slide a window over rows and columns.
+// Conv and the pools: operators that slide a window over rows and columns, or over the length of a
+// signal, which is the columns of a single row.
 
 #include <algorithm>
 #include <set>
@@ -28,15 +29,13 @@ struct Window {
   }
 };
 
-absl::StatusOr<Dims> ReadExtents(const OnnxNode& node, std::string_view attribute, Dims otherwise,
-                                 int64_t least) {
+// `count` numbers, all `otherwise` where the file has none.
+absl::StatusOr<Dims> ReadExtents(const OnnxNode& node, std::string_view attribute, size_t count,
+                                 int64_t otherwise, int64_t least) {
   constexpr int64_t kLimit = int64_t{1} << 31;
-  const Dims extents = node.Ints(attribute, otherwise);
-  if (extents.size() != otherwise.size()) {
-    return Unsupported(
-        fmt::format("{} has {} numbers; only windows over rows and columns are "
-                    "supported, which need {}",
-                    attribute, extents.size(), otherwise.size()));
+  const Dims extents = node.Ints(attribute, Dims(count, otherwise));
+  if (extents.size() != count) {
+    return Malformed(fmt::format("{} has {} numbers; needs {}", attribute, extents.size(), count));
   }
   for (const int64_t extent : extents) {
     // A negative padding crops; the other attributes are malformed when they are that small.
@@ -48,12 +47,43 @@ absl::StatusOr<Dims> ReadExtents(const OnnxNode& node, std::string_view attribut
   return extents;
 }
 
-absl::StatusOr<Window> ReadWindow(const OnnxNode& node, const Dims& kernel) {
-  MICO_ASSIGN_OR_RETURN(const Dims strides, ReadExtents(node, "strides", {1, 1}, 1));
-  MICO_ASSIGN_OR_RETURN(const Dims dilations, ReadExtents(node, "dilations", {1, 1}, 1));
-  MICO_ASSIGN_OR_RETURN(const Dims pads, ReadExtents(node, "pads", {0, 0, 0, 0}, 0));
-  return Window{.rows = {kernel[0], strides[0], dilations[0], pads[0], pads[2]},
-                .columns = {kernel[1], strides[1], dilations[1], pads[1], pads[3]}};
+// The window's axes as the file has them: rows and columns, or the length.
+absl::StatusOr<std::vector<WindowAxis>> ReadAxes(const OnnxNode& node, const Dims& kernel) {
+  const size_t count = kernel.size();
+  MICO_ASSIGN_OR_RETURN(const Dims strides, ReadExtents(node, "strides", count, 1, 1));
+  MICO_ASSIGN_OR_RETURN(const Dims dilations, ReadExtents(node, "dilations", count, 1, 1));
+  MICO_ASSIGN_OR_RETURN(const Dims pads, ReadExtents(node, "pads", 2 * count, 0, 0));
+  std::vector<WindowAxis> axes;
+  for (size_t i = 0; i < count; ++i) {
+    axes.push_back({kernel[i], strides[i], dilations[i], pads[i], pads[count + i]});
+  }
+  return axes;
+}
+
+// The window over rows and columns of the value behind `input`, which has an axis for each of the
+// kernel's extents.
+absl::StatusOr<Window> ReadWindow(const OnnxNode& node, const Dims& kernel,
+                                  const LayoutView& input) {
+  MICO_ASSIGN_OR_RETURN(const std::vector<WindowAxis> axes, ReadAxes(node, kernel));
+  if (axes.size() + 2 != input.rank()) {
+    return Malformed(
+        fmt::format("a window over {} axes of {}", axes.size(), DimsToString(input.dims())));
+  }
+  if (axes.size() == 2) return Window{.rows = axes[0], .columns = axes[1]};
+  if (input.LengthAxis() == LayoutView::Axis::kRow) return Window{.rows = axes[0]};
+  return Window{.columns = axes[0]};
+}
+
+// How many axes the node's window has, as far as its attributes say; 2 where they do not.
+absl::StatusOr<size_t> CountAxes(const OnnxNode& node) {
+  size_t count = 2;
+  if (node.Has("pads")) count = node.Ints("pads", {}).size() / 2;
+  for (const char* attribute : {"dilations", "strides", "kernel_shape"}) {
+    if (node.Has(attribute)) count = node.Ints(attribute, {}).size();
+  }
+  if (count == 1 || count == 2) return count;
+  return Unsupported(fmt::format(
+      "a window over {} axes; only rows and columns, or a length, are supported", count));
 }
 
 absl::Status CheckAutoPad(const OnnxNode& node) {
@@ -96,12 +126,18 @@ void TrimPadding(int64_t input, WindowAxis& axis) {
   axis.after = std::max<int64_t>(0, last + axis.reach() - input - axis.before);
 }
 
-absl::StatusOr<LayoutView> NeedImage(const OnnxInputs& inputs) {
+absl::StatusOr<LayoutView> NeedSpace(const OnnxInputs& inputs) {
   if (!inputs.HasView(0)) return Unsupported("its first input does not depend on the network's");
   const LayoutView& view = *inputs.views[0];
-  if (view.IsImage()) return view;
-  return Unsupported(fmt::format("reads {} in another order than batch, channels, rows, columns",
-                                 DimsToString(view.dims())));
+  if (view.IsImage() || view.IsSignal()) return view;
+  return Unsupported(fmt::format(
+      "reads {} in another order than batch, channels, rows, columns or batch, channels, length",
+      DimsToString(view.dims())));
+}
+
+// How the file sees a value that a window over `input` wrote.
+LayoutView SameSpace(const LayoutView& input, int value, const Shape& shape) {
+  return input.IsImage() ? LayoutView::Image(value, shape) : LayoutView::Signal(value, shape);
 }
 
 absl::StatusOr<std::vector<float>> ConvBias(const OnnxNode& node, const OnnxInputs& inputs,
@@ -116,13 +152,12 @@ absl::StatusOr<std::vector<float>> ConvBias(const OnnxNode& node, const OnnxInpu
 }
 
 absl::Status CheckConvWeights(const OnnxNode& node, const ConstantTensor& weights,
-                              const Shape& input, int64_t groups) {
+                              const LayoutView& view, int64_t groups) {
+  const Shape& input = view.shape();
   if (!weights.is_float) return Malformed("its weights are not floats");
-  if (weights.dims.size() != 4) {
-    return Unsupported(
-        fmt::format("its weights are {}; only convolutions over rows and columns "
-                    "are supported",
-                    DimsToString(weights.dims)));
+  if (weights.dims.size() != view.rank()) {
+    return Malformed(fmt::format("its weights are {}, it reads {}", DimsToString(weights.dims),
+                                 DimsToString(view.dims())));
   }
   const Dims kernel(weights.dims.begin() + 2, weights.dims.end());
   if (weights.size() == 0 || node.Ints("kernel_shape", kernel) != kernel) {
@@ -144,10 +179,12 @@ struct PoolPlan {
   PoolAttributes pool;
 };
 
-absl::StatusOr<PoolPlan> ReadPool(const OnnxNode& node, const Shape& input, OpKind op) {
+absl::StatusOr<PoolPlan> ReadPool(const OnnxNode& node, const LayoutView& view, OpKind op) {
   if (!node.Has("kernel_shape")) return Malformed("has no kernel_shape");
-  MICO_ASSIGN_OR_RETURN(const Dims kernel, ReadExtents(node, "kernel_shape", {1, 1}, 1));
-  MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, kernel));
+  const Shape& input = view.shape();
+  MICO_ASSIGN_OR_RETURN(const Dims kernel,
+                        ReadExtents(node, "kernel_shape", view.rank() - 2, 1, 1));
+  MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, kernel, view));
   const std::string auto_pad = node.Text("auto_pad", "NOTSET");
   ResolveAutoPad(auto_pad, input.height, window.rows);
   ResolveAutoPad(auto_pad, input.width, window.columns);
@@ -183,8 +220,8 @@ absl::StatusOr<PoolPlan> ReadPool(const OnnxNode& node, const Shape& input, OpKi
 
 absl::StatusOr<LayoutView> ImportPool(const OnnxNode& node, const OnnxInputs& inputs, OpKind op,
                                       Draft& draft) {
-  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
-  MICO_ASSIGN_OR_RETURN(const PoolPlan plan, ReadPool(node, input.shape(), op));
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedSpace(inputs));
+  MICO_ASSIGN_OR_RETURN(const PoolPlan plan, ReadPool(node, input, op));
   int source = input.value();
   if (plan.zeros != Padding{}) {
     MICO_ASSIGN_OR_RETURN(
@@ -199,7 +236,7 @@ absl::StatusOr<LayoutView> ImportPool(const OnnxNode& node, const OnnxInputs& in
                                                                 .op = op,
                                                                 .inputs = {source},
                                                                 .attributes = plan.pool}}));
-  return LayoutView::Image(value, draft.shape(value));
+  return SameSpace(input, value, draft.shape(value));
 }
 
 // The mean over all rows, all columns or both.
@@ -220,18 +257,20 @@ absl::StatusOr<LayoutView> AverageOver(const OnnxNode& node, const LayoutView& i
 
 absl::Status CheckConv(const OnnxNode& node) {
   MICO_RETURN_IF_ERROR(CheckAutoPad(node));
-  MICO_RETURN_IF_ERROR(ReadExtents(node, "kernel_shape", {1, 1}, 1).status());
-  return ReadWindow(node, {1, 1}).status();
+  MICO_ASSIGN_OR_RETURN(const size_t axes, CountAxes(node));
+  MICO_RETURN_IF_ERROR(ReadExtents(node, "kernel_shape", axes, 1, 1).status());
+  return ReadAxes(node, Dims(axes, 1)).status();
 }
 
 absl::StatusOr<LayoutView> ImportConv(const OnnxNode& node, const OnnxInputs& inputs,
                                       Draft& draft) {
-  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedSpace(inputs));
   if (!inputs.HasConstant(1)) return Unsupported("its weights are computed, not constant");
   const ConstantTensor& weights = *inputs.constants[1];
   const int64_t groups = node.Int("group", 1);
-  MICO_RETURN_IF_ERROR(CheckConvWeights(node, weights, input.shape(), groups));
-  MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, {weights.dims[2], weights.dims[3]}));
+  MICO_RETURN_IF_ERROR(CheckConvWeights(node, weights, input, groups));
+  const Dims kernel(weights.dims.begin() + 2, weights.dims.end());
+  MICO_ASSIGN_OR_RETURN(Window window, ReadWindow(node, kernel, input));
   const std::string auto_pad = node.Text("auto_pad", "NOTSET");
   ResolveAutoPad(auto_pad, input.shape().height, window.rows);
   ResolveAutoPad(auto_pad, input.shape().width, window.columns);
@@ -253,18 +292,17 @@ absl::StatusOr<LayoutView> ImportConv(const OnnxNode& node, const OnnxInputs& in
                                                .inputs = {input.value()},
                                                .attributes = conv},
                                       .weights = {weights.floats, std::move(bias)}}));
-  return LayoutView::Image(value, draft.shape(value));
+  return SameSpace(input, value, draft.shape(value));
 }
 
 absl::Status CheckPool(const OnnxNode& node) {
   MICO_RETURN_IF_ERROR(CheckAutoPad(node));
-  MICO_RETURN_IF_ERROR(ReadExtents(node, "kernel_shape", {1, 1}, 1).status());
-  MICO_ASSIGN_OR_RETURN(const Window window, ReadWindow(node, {1, 1}));
-  if (window.rows.dilation != 1 || window.columns.dilation != 1) {
-    return Unsupported(fmt::format("dilations {}x{}; only 1x1 is supported", window.rows.dilation,
-                                   window.columns.dilation));
-  }
-  return absl::OkStatus();
+  MICO_ASSIGN_OR_RETURN(const size_t axes, CountAxes(node));
+  MICO_RETURN_IF_ERROR(ReadExtents(node, "kernel_shape", axes, 1, 1).status());
+  MICO_RETURN_IF_ERROR(ReadAxes(node, Dims(axes, 1)).status());
+  const Dims dilations = node.Ints("dilations", Dims(axes, 1));
+  if (dilations == Dims(axes, 1)) return absl::OkStatus();
+  return Unsupported(fmt::format("dilations {}; only 1 is supported", DimsToString(dilations)));
 }
 
 absl::StatusOr<LayoutView> ImportMaxPool(const OnnxNode& node, const OnnxInputs& inputs,
@@ -279,7 +317,7 @@ absl::StatusOr<LayoutView> ImportAveragePool(const OnnxNode& node, const OnnxInp
 
 absl::StatusOr<LayoutView> ImportGlobalAveragePool(const OnnxNode& node, const OnnxInputs& inputs,
                                                    Draft& draft) {
-  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedImage(inputs));
+  MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedSpace(inputs));
   return AverageOver(node, input, true, true, draft);
 }
 

@@ -31,6 +31,23 @@ std::vector<std::string> Words(const std::string& text) {
 // Debian's Abseil has a string_view of its own that does not convert by itself.
 std::string Strip(const std::string& text) { return std::string(absl::StripAsciiWhitespace(text)); }
 
+absl::StatusOr<std::vector<int64_t>> Numbers(const std::string& text, char separator,
+                                             size_t count) {
+  std::vector<int64_t> numbers;
+  for (const std::string& word : Split(text, separator)) {
+    int64_t number = 0;
+    if (!absl::SimpleAtoi(word, &number)) {
+      return absl::InvalidArgumentError(fmt::format("'{}' is not a number", word));
+    }
+    numbers.push_back(number);
+  }
+  if (numbers.size() != count) {
+    return absl::InvalidArgumentError(
+        fmt::format("'{}' has {} numbers; needs {}", text, numbers.size(), count));
+  }
+  return numbers;
+}
+
 // Reads the lines one by one into a graph; values are found by their names.
 class GraphParser {
  public:
@@ -54,30 +71,6 @@ class GraphParser {
 
  private:
   using Options = std::map<std::string, std::string>;
-
-  static absl::StatusOr<std::vector<int64_t>> Numbers(const std::string& text, char separator,
-                                                      size_t count) {
-    std::vector<int64_t> numbers;
-    for (const std::string& word : Split(text, separator)) {
-      int64_t number = 0;
-      if (!absl::SimpleAtoi(word, &number)) {
-        return absl::InvalidArgumentError(fmt::format("'{}' is not a number", word));
-      }
-      numbers.push_back(number);
-    }
-    if (numbers.size() != count) {
-      return absl::InvalidArgumentError(
-          fmt::format("'{}' has {} numbers; needs {}", text, numbers.size(), count));
-    }
-    return numbers;
-  }
-
-  static absl::StatusOr<Shape> ParseShape(const std::string& text) {
-    const size_t count = text.find('x') == std::string::npos ? 1 : 3;
-    MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> extents, Numbers(text, 'x', count));
-    if (count == 1) return Shape{.channels = extents[0]};
-    return Shape{extents[0], extents[1], extents[2]};
-  }
 
   absl::StatusOr<int> FindValue(const std::string& name) const {
     const auto found = values_.find(name);
@@ -318,6 +311,13 @@ std::vector<float> DrawNormal(Random& random, int64_t count, double deviation) {
 }
 
 }  // namespace
+
+absl::StatusOr<Shape> ParseShape(const std::string& text) {
+  const size_t count = text.find('x') == std::string::npos ? 1 : 3;
+  MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> extents, Numbers(text, 'x', count));
+  if (count == 1) return Shape{.channels = extents[0]};
+  return Shape{extents[0], extents[1], extents[2]};
+}
 
 absl::StatusOr<Graph> ParseGraph(std::string_view text) {
   GraphParser parser;

@@ -26,6 +26,10 @@ namespace mico {
 absl::StatusOr<Graph> ParseGraph(std::string_view text);
 std::string PrintGraph(const Graph& graph);
 
+// What ToString(Shape) writes, or the number of a vector's features: "16x32x32", "784". Extents are
+// not checked.
+absl::StatusOr<Shape> ParseShape(const std::string& text);
+
 // A package on `graph` whose weights are drawn from a seeded normal distribution with deviation
 // sqrt(2 / fan in), biases with deviation 0.1: networks for tests.
 absl::StatusOr<ModelPackage> WithRandomWeights(Graph graph, uint64_t seed);

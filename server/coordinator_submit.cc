@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "fmt/format.h"
 #include "model/model_package.h"
+#include "model/text_form.h"
 #include "proto/convert.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
@@ -47,7 +48,8 @@ absl::Status About(std::string_view kind, std::string_view name, const absl::Sta
 
 absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
   const Shape& input = graph.values[graph.input].shape;
-  if (dataset.sample_shape != ToString(input)) {
+  MICO_ASSIGN_OR_RETURN(const Shape samples, ParseShape(dataset.sample_shape));
+  if (!HaveSameExtents(samples, input)) {
     return absl::InvalidArgumentError(
         fmt::format("data set '{}': samples of {}; the network reads {}", dataset.name,
                     dataset.sample_shape, ToString(input)));

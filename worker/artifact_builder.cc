@@ -39,11 +39,7 @@ int64_t CountSelfTests(const Graph& graph, const Dataset& dataset) {
 
 absl::StatusOr<std::vector<SelfTestCase>> MakeSelfTests(const ArtifactRequest& request) {
   const QuantizedTensor& input = request.model.graph.tensors[request.model.graph.input];
-  if (!(input.shape == request.dataset.sample_shape)) {
-    return absl::InvalidArgumentError(fmt::format("data set: samples of {}, the network needs {}",
-                                                  ToString(request.dataset.sample_shape),
-                                                  ToString(input.shape)));
-  }
+  MICO_RETURN_IF_ERROR(CheckReadableAs(request.dataset, input.shape));
   if (request.dataset.test.count == 0) {
     return absl::InvalidArgumentError("data set: no test samples; a self-test needs one");
   }

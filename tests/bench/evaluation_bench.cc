@@ -94,7 +94,7 @@ class Bench {
   absl::StatusOr<double> TimeLibtorch(const LibtorchForward& forward, int64_t samples) const {
     const std::vector<int64_t> indices = ChooseSamples(samples, 0, 1);
     std::vector<float> inputs(samples * dataset_.sample_shape.elements());
-    SampleReader(dataset_, Split::kVal).Read(indices, inputs.data());
+    SampleReader(dataset_, Split::kVal, dataset_.sample_shape).Read(indices, inputs.data());
     const int threads = options_.threads > 0 ? options_.threads : AvailableCores();
     const Clock::time_point start = Clock::now();
     const std::vector<int64_t> classes = forward.Classify(inputs, samples, threads, 128);

@@ -240,7 +240,15 @@ std::vector<KernelCase> MovingCases() {
   PadAttributes pad;
   pad.channels_before = 1, pad.channels_after = 2;
   pad.padding = {1, 0, 2, 1};
-  const Shape in{3, 5, 7};
+  // A signal: one row.
+  PoolAttributes over_length;
+  over_length.kernel_width = 3, over_length.stride_width = 2;
+  over_length.padding = {0, 1, 0, 1};
+  SliceAttributes part;
+  part.start_column = 2, part.step_column = 3;
+  PadAttributes ends;
+  ends.padding = {0, 2, 0, 3};
+  const Shape in{3, 5, 7}, signal{3, 1, 23};
   const std::vector<TensorType> types{{8, false}, {8, true},  {4, false}, {4, true}, {2, false},
                                       {2, true},  {1, false}, {3, false}, {5, true}};
   for (const TensorType type : types) {
@@ -251,6 +259,14 @@ std::vector<KernelCase> MovingCases() {
     cases.back().model.graph.steps[0].attributes = slice;
     cases.push_back(MakeMovingCase("pad", StepKind::kPad, in, {6, 8, 8}, type, ++seed));
     cases.back().model.graph.steps[0].attributes = pad;
+    cases.push_back(MakeMovingCase("max_pool", StepKind::kMaxPool, signal,
+                                   PoolOutput(signal, over_length), type, ++seed));
+    cases.back().model.graph.steps[0].attributes = over_length;
+    cases.push_back(MakeAveragePoolCase(signal, over_length, type, {8, type.is_signed}, ++seed));
+    cases.push_back(MakeMovingCase("slice", StepKind::kSlice, signal, {3, 1, 7}, type, ++seed));
+    cases.back().model.graph.steps[0].attributes = part;
+    cases.push_back(MakeMovingCase("pad", StepKind::kPad, signal, {3, 1, 28}, type, ++seed));
+    cases.back().model.graph.steps[0].attributes = ends;
     cases.push_back(MakeMovingCase("relu", StepKind::kRelu, in, in, type, ++seed));
     cases.back().model.numbers[0].highest = std::max(1, type.highest() * 3 / 4);
     cases.push_back(MakeConcatCase(in, 2, type, ++seed));
@@ -293,15 +309,17 @@ ConvSpec Spec(const Shape& in, int64_t kernel_h, int64_t kernel_w, int64_t out_c
 std::vector<NamedSpec> Specs() {
   const Padding around{1, 1, 1, 1};
   return {
-      {"conv2d", Spec({3, 5, 5}, 3, 3, 5, 1, around)},           // K = 27, pixels = 25
-      {"conv2d", Spec({8, 4, 6}, 3, 3, 8, 2, around)},           // whole bytes, stride
-      {"conv2d", Spec({16, 3, 3}, 1, 1, 17)},                    // read in place
-      {"conv2d", Spec({4, 6, 5}, 3, 2, 3, 1, {2, 1, 1, 2}, 2)},  // dilated, uneven padding
-      {"conv2d", Spec({5, 7, 3}, 1, 1, 9, 2)},                   // in place with stride
-      {"conv2d", Spec({6, 3, 3}, 1, 1, 4, 1, around)},           // 1x1 with a border
-      {"conv2d", Spec({40, 2, 3}, 3, 3, 10, 1, around)},         // K = 360: several flushes
-      {"conv2d", Spec({6, 5, 5}, 3, 3, 4, 1, around, 1, 2)},     // groups
-      {"conv2d", Spec({32, 2, 2}, 1, 1, 16)},                    // all even
+      {"conv2d", Spec({3, 5, 5}, 3, 3, 5, 1, around)},            // K = 27, pixels = 25
+      {"conv2d", Spec({8, 4, 6}, 3, 3, 8, 2, around)},            // whole bytes, stride
+      {"conv2d", Spec({16, 3, 3}, 1, 1, 17)},                     // read in place
+      {"conv2d", Spec({4, 6, 5}, 3, 2, 3, 1, {2, 1, 1, 2}, 2)},   // dilated, uneven padding
+      {"conv2d", Spec({5, 7, 3}, 1, 1, 9, 2)},                    // in place with stride
+      {"conv2d", Spec({6, 3, 3}, 1, 1, 4, 1, around)},            // 1x1 with a border
+      {"conv2d", Spec({40, 2, 3}, 3, 3, 10, 1, around)},          // K = 360: several flushes
+      {"conv2d", Spec({6, 5, 5}, 3, 3, 4, 1, around, 1, 2)},      // groups
+      {"conv2d", Spec({32, 2, 2}, 1, 1, 16)},                     // all even
+      {"conv2d", Spec({5, 1, 17}, 1, 5, 6, 2, {0, 2, 0, 3})},     // a signal: one row
+      {"conv2d", Spec({4, 19, 1}, 3, 1, 3, 1, {2, 0, 2, 0}, 2)},  // one column
       {"depthwise_conv2d", Spec({3, 5, 5}, 3, 3, 3, 1, around, 1, 3)},
       {"depthwise_conv2d", Spec({8, 6, 7}, 3, 3, 8, 2, around, 1, 8)},
       {"depthwise_conv2d", Spec({5, 4, 6}, 5, 5, 5, 1, {2, 2, 2, 2}, 1, 5)},  // 25 taps
@@ -314,6 +332,7 @@ std::vector<NamedSpec> Specs() {
        Spec({3, 4, 9}, 2, 3, 3, 3, {0, 4, 1, 0}, 1, 3)},                // more padding than taps
       {"depthwise_conv2d", Spec({4, 8, 3}, 8, 3, 4, 1, {}, 1, 4)},      // whole height
       {"depthwise_conv2d", Spec({3, 4, 4}, 3, 3, 6, 1, around, 1, 3)},  // multiplier 2
+      {"depthwise_conv2d", Spec({6, 1, 29}, 1, 3, 6, 1, {0, 2, 0, 2}, 2, 6)},  // one row
       {"fully_connected", Spec({17, 1, 1}, 1, 1, 5)},
       {"fully_connected", Spec({9, 2, 2}, 2, 2, 8)},
       {"fully_connected", Spec({331, 1, 1}, 1, 1, 10)},

@@ -86,6 +86,22 @@ const Network kSeveral = {"several",
                           "output same = fc\n",
                           "w8a8,w4a4,w4a4,w2a2", true};
 
+// A one-dimensional network: signals are images of one row.
+const Network kSignals = {"signals",
+                          "input x 3x1x40\n"
+                          "a = Conv(x) k=1x5 s=1x2 p=0,2,0,2 out=8 relu\n"
+                          "dw = Conv(a) k=1x3 d=1x2 p=0,2,0,2 g=8 out=8 relu\n"
+                          "m = MaxPool(dw) k=1x2 s=1x2\n"
+                          "p = AveragePool(dw) k=1x3 s=1x2 p=0,0,0,1\n"
+                          "both = Concat(m, p)\n"
+                          "b = Conv(both) k=1x3 out=6 relu\n"
+                          "part = Slice(b) start=0,0,1 step=1,1,2 size=6x1x4\n"
+                          "wide = Pad(part) c=0,0 p=0,1,0,2\n"
+                          "fc = Conv(wide) k=1x7 out=4\n"
+                          "output fc\n"
+                          "output b\n",
+                          "w8a8,w4a4,w4a8,w2a4", false};
+
 struct Quantized {
   Network network;
   QuantizedModel model;
@@ -130,7 +146,7 @@ class ArtifactTest : public ::testing::TestWithParam<const Network*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Networks, ArtifactTest,
-                         ::testing::Values(&kPlain, &kResidual, &kMixed, &kSeveral),
+                         ::testing::Values(&kPlain, &kResidual, &kMixed, &kSeveral, &kSignals),
                          [](const auto& info) { return info.param->name; });
 
 TEST_P(ArtifactTest, IsTheSameBytesWhenMadeTwice) {

@@ -82,7 +82,7 @@ absl::Status EvaluateModels(const Crew& crew, const Dataset& dataset, Split spli
         const QuantizedTensor& input = graph.tensors[graph.input];
         tensors.assign(graph.tensors.size(), {});
         tensors[graph.input] = BatchTensor::Empty(batch.count, input.shape);
-        SampleReader(dataset, split, models[i]->input_scale(), input.type)
+        SampleReader(dataset, split, input.shape, models[i]->input_scale(), input.type)
             .Read(indices.subspan(batch.first, batch.count), tensors[graph.input].data());
       }
       const std::vector<BatchTensor> outputs =

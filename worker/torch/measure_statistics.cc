@@ -46,7 +46,8 @@ absl::StatusOr<std::vector<TensorStatistics>> Ranges(
   std::vector<bool> is_producer(graph.values.size(), false);
   for (const int value : producers) is_producer[value] = true;
   absl::Mutex mutex;
-  const SampleReader reader(dataset, Split::kTrain);
+  const Shape& input = package.graph.values[package.graph.input].shape;
+  const SampleReader reader(dataset, Split::kTrain, input);
   const auto widen = [&](int value, const BatchTensor& tensor) {
     if (!is_producer[value]) return;
     const ValueRange seen = RangeOfValues(tensor.span());
@@ -54,8 +55,8 @@ absl::StatusOr<std::vector<TensorStatistics>> Ranges(
     statistics[value].least = std::min<double>(statistics[value].least, seen.least);
     statistics[value].most = std::max<double>(statistics[value].most, seen.most);
   };
-  MICO_RETURN_IF_ERROR(RunOver(crew, VisitedNetwork{FloatNetwork(package), widen}, reader,
-                               dataset.sample_shape, indices, Ignore, keep_going));
+  MICO_RETURN_IF_ERROR(RunOver(crew, VisitedNetwork{FloatNetwork(package), widen}, reader, input,
+                               indices, Ignore, keep_going));
   for (const int value : producers) {
     if (std::isfinite(statistics[value].least) && std::isfinite(statistics[value].most)) continue;
     return absl::InvalidArgumentError(
@@ -73,7 +74,8 @@ absl::Status Count(const Crew& crew, const ModelPackage& package, const Dataset&
   std::vector<absl::Mutex> mutexes(statistics.size());
   std::vector<bool> is_producer(statistics.size(), false);
   for (const int value : producers) is_producer[value] = true;
-  const SampleReader reader(dataset, Split::kTrain);
+  const Shape& input = package.graph.values[package.graph.input].shape;
+  const SampleReader reader(dataset, Split::kTrain, input);
   const auto count = [&](int value, const BatchTensor& tensor) {
     if (!is_producer[value]) return;
     TensorStatistics mine;
@@ -83,8 +85,8 @@ absl::Status Count(const Crew& crew, const ModelPackage& package, const Dataset&
     absl::MutexLock lock(&mutexes[value]);
     MergeCounts(statistics[value], mine);
   };
-  return RunOver(crew, VisitedNetwork{FloatNetwork(package), count}, reader, dataset.sample_shape,
-                 indices, Ignore, keep_going);
+  return RunOver(crew, VisitedNetwork{FloatNetwork(package), count}, reader, input, indices, Ignore,
+                 keep_going);
 }
 
 }  // namespace

@@ -4,16 +4,18 @@
 
 namespace mico {
 
-SampleReader::SampleReader(const Dataset& dataset, Split split)
-    : SampleReader(dataset, split, std::nullopt) {}
+SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& input)
+    : SampleReader(dataset, split, input, std::nullopt) {}
 
-SampleReader::SampleReader(const Dataset& dataset, Split split, double scale, TensorType type)
-    : SampleReader(dataset, split, Grid{scale, type}) {}
+SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& input, double scale,
+                           TensorType type)
+    : SampleReader(dataset, split, input, Grid{scale, type}) {}
 
-SampleReader::SampleReader(const Dataset& dataset, Split split, std::optional<Grid> grid)
-    : dataset_(dataset), data_(dataset.split(split)), grid_(grid) {
+SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& input,
+                           std::optional<Grid> grid)
+    : dataset_(dataset), data_(dataset.split(split)), shape_(input), grid_(grid) {
   if (!dataset.is_uint8) return;
-  for (int64_t channel = 0; channel < dataset.sample_shape.channels; ++channel) {
+  for (int64_t channel = 0; channel < shape_.channels; ++channel) {
     for (int stored = 0; stored < 256; ++stored) table_.push_back(Convert(stored, channel));
   }
 }
@@ -25,8 +27,8 @@ float SampleReader::Convert(double stored, int64_t channel) const {
 }
 
 void SampleReader::Read(std::span<const int64_t> indices, float* out) const {
-  const int64_t channels = dataset_.sample_shape.channels;
-  const int64_t plane = dataset_.sample_shape.height * dataset_.sample_shape.width;
+  const int64_t channels = shape_.channels;
+  const int64_t plane = shape_.height * shape_.width;
   for (const int64_t index : indices) {
     for (int64_t channel = 0; channel < channels; ++channel) {
       const int64_t begin = (index * channels + channel) * plane;

@@ -15,10 +15,11 @@ namespace mico {
 // Thread-safe to read; the data set must outlive it.
 class SampleReader {
  public:
-  // Prepared values.
-  SampleReader(const Dataset& dataset, Split split);
+  // Prepared values, for a network that reads `input` (data/dataset.h: CheckReadableAs).
+  SampleReader(const Dataset& dataset, Split split, const Shape& input);
   // Integers.
-  SampleReader(const Dataset& dataset, Split split, double scale, TensorType type);
+  SampleReader(const Dataset& dataset, Split split, const Shape& input, double scale,
+               TensorType type);
 
   // Writes samples `indices` one after another.
   void Read(std::span<const int64_t> indices, float* out) const;
@@ -28,12 +29,13 @@ class SampleReader {
     double scale;
     TensorType type;
   };
-  SampleReader(const Dataset& dataset, Split split, std::optional<Grid> grid);
+  SampleReader(const Dataset& dataset, Split split, const Shape& input, std::optional<Grid> grid);
 
   float Convert(double stored, int64_t channel) const;
 
   const Dataset& dataset_;
   const SplitData& data_;
+  Shape shape_;
   std::optional<Grid> grid_;
   std::vector<float> table_;  // [channel][256]
 };

@@ -29,11 +29,7 @@ constexpr size_t kSchemesTogether = 16;
 constexpr size_t kMostCachedLogits = 4;
 
 absl::Status CheckFit(const Shape& input, const Shape& output, const Dataset& dataset) {
-  if (input != dataset.sample_shape) {
-    return absl::InvalidArgumentError(
-        fmt::format("the data set's samples are {}; the network reads {}",
-                    ToString(dataset.sample_shape), ToString(input)));
-  }
+  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, input));
   if (dataset.num_classes > output.elements()) {
     return absl::InvalidArgumentError(
         fmt::format("the data set has labels up to {}; the network has {} outputs",
@@ -129,11 +125,11 @@ absl::StatusOr<std::vector<float>> TorchEvaluator::State::FloatLogits(
     const ModelPackage& package, const Dataset& dataset, Split split,
     std::span<const int64_t> indices, const KeepGoing& keep_going) const {
   const Graph& graph = package.graph;
+  const Shape& input = graph.values[graph.input].shape;
   // Only what is scored: a detector's other outputs would fill the memory.
   MICO_ASSIGN_OR_RETURN(
       auto outputs,
-      CollectOutputs<float>(crew, FloatNetwork(package), SampleReader(dataset, split),
-                            graph.values[graph.input].shape,
+      CollectOutputs<float>(crew, FloatNetwork(package), SampleReader(dataset, split, input), input,
                             {graph.values[graph.scored_value()].shape}, indices, keep_going));
   return std::move(outputs.front());
 }
@@ -252,10 +248,10 @@ absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
     int64_t count) {
   MICO_RETURN_IF_ERROR(CheckFit(package, dataset));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
-  const Graph& graph = package.graph;
-  return CollectOutputs<float>(state_->crew, FloatNetwork(package), SampleReader(dataset, split),
-                               graph.values[graph.input].shape, OutputShapes(graph), indices,
-                               nullptr);
+  const Shape& input = package.graph.values[package.graph.input].shape;
+  return CollectOutputs<float>(state_->crew, FloatNetwork(package),
+                               SampleReader(dataset, split, input), input,
+                               OutputShapes(package.graph), indices, nullptr);
 }
 
 absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
@@ -283,7 +279,7 @@ absl::StatusOr<std::vector<std::vector<int32_t>>> TorchEvaluator::IntegerForward
     shapes.push_back(graph.tensors[output.tensor].shape);
   }
   const QuantizedTensor& input = graph.tensors[graph.input];
-  const SampleReader reader(dataset, split, model.input_scale(), input.type);
+  const SampleReader reader(dataset, split, input.shape, model.input_scale(), input.type);
   return CollectOutputs<int32_t>(state_->crew, network, reader, input.shape, shapes, indices,
                                  nullptr);
 }

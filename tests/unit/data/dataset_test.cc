@@ -44,6 +44,57 @@ TEST(DatasetTest, ReadsThreeSplits) {
   EXPECT_THAT(dataset->split(Split::kTest).labels, ElementsAre(0, 1));
 }
 
+// Three splits of one (1, 2, 3) sample each: an image of one channel or a signal of two.
+NpzBuilder SignalFile(const std::vector<int64_t>& shape = {1, 2, 3}) {
+  NpzBuilder builder;
+  for (const std::string split : {"train", "val", "test"}) {
+    builder.Add<uint8_t>("x_" + split, "|u1", shape, {1, 2, 3, 10, 20, 30});
+    builder.Add<uint8_t>("y_" + split, "|u1", {1}, {0});
+  }
+  return builder;
+}
+
+TEST(DatasetTest, RowsWithNumbersOfTheirOwnAreChannelsOfSignals) {
+  const auto images = ParseNpz(SignalFile().Build());
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_EQ(images->sample_shape, (Shape{1, 2, 3}));
+
+  const auto signals = ParseNpz(SignalFile().Add<double>("std", "<f8", {2}, {1, 10}).Build());
+  ASSERT_TRUE(signals.ok()) << signals.status();
+  EXPECT_EQ(signals->sample_shape, (Shape{2, 1, 3}));
+  EXPECT_THAT(signals->Prepared(Split::kTest, 0), ElementsAre(1, 2, 3, 1, 2, 3));
+
+  // Where the array has a dimension for the channel, there is nothing to decide.
+  EXPECT_THAT(MessageFor(SignalFile({1, 1, 2, 3}).Add<double>("std", "<f8", {2}, {1, 10})),
+              HasSubstr("'std' has shape (2"));
+  EXPECT_THAT(MessageFor(SignalFile().Add<double>("mean", "<f8", {3}, {1, 10, 1})),
+              HasSubstr("'mean' has shape (3"));
+}
+
+TEST(DatasetTest, TheNetworksInputDecidesWhatSamplesAre) {
+  Dataset dataset;
+  const auto reads = [&](const Shape& stored, const Shape& input) {
+    dataset.sample_shape = stored;
+    return CheckReadableAs(dataset, input).ok();
+  };
+  EXPECT_TRUE(reads({1, 12, 100}, {12, 1, 100}));
+  EXPECT_TRUE(reads({12, 1, 100}, {1, 12, 100}));
+  EXPECT_TRUE(reads({8000, 1, 1}, {1, 1, 8000}));
+  EXPECT_TRUE(reads({3, 32, 32}, {3, 32, 32}));
+  EXPECT_TRUE(reads({1, 1, 1}, {1, 1, 1}));
+  EXPECT_FALSE(reads({1, 100, 12}, {12, 1, 100}));
+  EXPECT_FALSE(reads({32, 32, 3}, {3, 32, 32}));
+  EXPECT_FALSE(reads({784, 1, 1}, {1, 28, 28}));
+  EXPECT_FALSE(reads({1, 28, 28}, {784, 1, 1}));
+
+  dataset.preparation.mean.assign(12, 0.5);
+  EXPECT_TRUE(reads({12, 1, 100}, {12, 1, 100}));
+  EXPECT_FALSE(reads({12, 1, 100}, {1, 12, 100}));
+  EXPECT_THAT(CheckReadableAs(dataset, {1, 12, 100}).message(),
+              HasSubstr("for each of 12 channels of its 12x1x100 samples; the network reads "
+                        "1x12x100"));
+}
+
 TEST(DatasetTest, PreparesWithScaleMeanAndStdPerChannel) {
   NpzBuilder builder;
   for (const std::string split : {"train", "val", "test"}) {

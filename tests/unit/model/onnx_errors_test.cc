@@ -88,9 +88,9 @@ TEST(OnnxErrorsTest, UnsupportedFormsOfSupportedOperatorsAreNamed) {
               }),
               HasSubstr("its weights are computed"));
   EXPECT_THAT(refusal([](OnnxFile& f) {
-                f.Node("Conv", {"c", "w"}, "y").Ints("strides", {1});
+                f.Node("Conv", {"c", "w"}, "y").Ints("strides", {1, 1, 1});
               }),
-              HasSubstr("strides has 1 numbers"));
+              HasSubstr("a window over 3 axes"));
   EXPECT_THAT(refusal([](OnnxFile& f) {
                 f.Node("MatMul", {"c", "m"}, "y");
               }),
@@ -200,9 +200,17 @@ TEST(OnnxErrorsTest, InputsAreChecked) {
   huge.Input("x", {1, int64_t{1} << 20, 1 << 20, 8}).Ramp("w", {1, 1}).Node("Relu", {"x"}, "c");
   EXPECT_THAT(Malformed(huge), HasSubstr("2^31"));
 
-  OnnxFile signal;
-  signal.Input("x", {1, 3, 100}).Ramp("w", {4, 3, 3}).Node("Conv", {"x", "w"}, "c");
-  EXPECT_THAT(Unsupported(signal), HasSubstr("input 'x' has 3 dimensions"));
+  OnnxFile volume;
+  volume.Input("x", {1, 3, 9, 9, 9}).Ramp("w", {4, 3, 3, 3, 3}).Node("Conv", {"x", "w"}, "c");
+  EXPECT_THAT(Unsupported(volume), HasSubstr("input 'x' has 5 dimensions"));
+
+  OnnxFile scalar;
+  scalar.Input("x", {}).Node("Relu", {"x"}, "c");
+  EXPECT_THAT(Unsupported(scalar), HasSubstr("input 'x' has 0 dimensions"));
+
+  OnnxFile features;
+  features.Input("x", {-1}).Ramp("w", {3, 2}).Node("MatMul", {"x", "w"}, "c");
+  EXPECT_THAT(Malformed(features), HasSubstr("input 'x': dimension 0 has no fixed size"));
 
   OnnxFile two = Image();
   two.Input("z", {1, 4, 8, 8}).Node("Add", {"c", "z"}, "y");
@@ -211,6 +219,20 @@ TEST(OnnxErrorsTest, InputsAreChecked) {
   OnnxFile bytes = Image();
   bytes.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(2);
   EXPECT_THAT(Unsupported(bytes), HasSubstr("element type 2"));
+}
+
+TEST(OnnxErrorsTest, WindowsOfAnotherRankThanTheirInputAreMalformed) {
+  OnnxFile strides = Image();
+  strides.Ramp("v", {4, 4, 1, 1}).Node("Conv", {"c", "v"}, "y").Ints("strides", {2});
+  EXPECT_THAT(Malformed(strides), HasSubstr("strides has 1 numbers; needs 2"));
+
+  OnnxFile weights = Image();
+  weights.Ramp("v", {4, 4, 3}).Node("Conv", {"c", "v"}, "y");
+  EXPECT_THAT(Malformed(weights), HasSubstr("its weights are 4x4x3, it reads 1x4x8x8"));
+
+  OnnxFile pool = Image();
+  pool.Node("MaxPool", {"c"}, "y").Ints("kernel_shape", {3});
+  EXPECT_THAT(Malformed(pool), HasSubstr("kernel_shape has 1 numbers; needs 2"));
 }
 
 TEST(OnnxErrorsTest, OutputsAreChecked) {

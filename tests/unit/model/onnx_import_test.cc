@@ -691,6 +691,140 @@ TEST(OnnxGraphTest, NodesMayStandInAnyOrderAndDeadOnesVanish) {
   EXPECT_EQ(Text(file), "input x 2x1x1\nm = Conv(x) k=1x1 out=2 relu\noutput m\n");
 }
 
+// x, a signal, then a convolution `c` of it with a kernel of one.
+OnnxFile Signal(int64_t channels, int64_t length, int64_t opset = 13) {
+  OnnxFile file(opset);
+  file.Input("x", {-1, channels, length}).Ramp("w", {channels, channels, 1});
+  file.Node("Conv", {"x", "w"}, "c");
+  return file;
+}
+
+TEST(OnnxSignalTest, AConvolutionOverALengthIsOneOverColumns) {
+  OnnxFile file;
+  file.Input("x", {1, 4, 30}).Ramp("w", {6, 2, 3}).Ramp("b", {6});
+  file.Node("Conv", {"x", "w", "b"}, "c").Ints("kernel_shape", {3}).Ints("strides", {2});
+  file.Ints("dilations", {3}).Ints("pads", {1, 4}).Int("group", 2);
+  EXPECT_EQ(Text(file),
+            "input x 4x1x30\nc = Conv(x) k=1x3 s=1x2 d=1x3 p=0,1,0,4 g=2 out=6\noutput c\n");
+  EXPECT_EQ(Import(file).weights.layers[0].weights, OnnxFile::RampValues({6, 2, 3}));
+}
+
+TEST(OnnxSignalTest, EveryAutoPadIsResolved) {
+  const auto text = [](const std::string& mode) {
+    OnnxFile file;
+    file.Input("x", {1, 1, 10}).Ramp("w", {1, 1, 4});
+    file.Node("Conv", {"x", "w"}, "c").Ints("strides", {3}).Text("auto_pad", mode);
+    return Text(file);
+  };
+  const std::string input = "input x 1x1x10\nc = Conv(x) k=1x4 s=1x3";
+  EXPECT_EQ(text("SAME_UPPER"), input + " p=0,1,0,2 out=1\noutput c\n");
+  EXPECT_EQ(text("SAME_LOWER"), input + " p=0,2,0,1 out=1\noutput c\n");
+  EXPECT_EQ(text("VALID"), input + " out=1\noutput c\n");
+}
+
+TEST(OnnxSignalTest, EveryOperatorKeepsTheLength) {
+  OnnxFile file = Signal(4, 16);
+  for (const char* name : {"scale", "offset", "mean"}) file.Ramp(name, {4});
+  file.Floats("variance", {4}, {1, 2, 3, 4});
+  file.Node("BatchNormalization", {"c", "scale", "offset", "mean", "variance"}, "n");
+  file.Node("Relu", {"n"}, "r");
+  file.Node("MaxPool", {"r"}, "m").Ints("kernel_shape", {3}).Ints("strides", {2});
+  file.Ints("pads", {1, 1});
+  file.Node("AveragePool", {"r"}, "a").Ints("kernel_shape", {2}).Ints("strides", {2});
+  file.Node("Concat", {"m", "a"}, "j").Int("axis", 1);
+  file.Integers("pads", {0, 1, 2, 0, 0, 3}).Node("Pad", {"j", "pads"}, "p");
+  file.Integers("from", {1}).Integers("to", {11}).Integers("axis", {2}).Integers("step", {3});
+  file.Node("Slice", {"p", "from", "to", "axis", "step"}, "s");
+  file.Node("GlobalAveragePool", {"s"}, "g").Node("Flatten", {"g"}, "f");
+  file.Ramp("fw", {9, 3}).Node("MatMul", {"f", "fw"}, "fc").Output("fc").Output("s");
+  EXPECT_EQ(Text(file),
+            "input x 4x1x16\n"
+            "c = Conv(x) k=1x1 out=4 relu\n"
+            "m = MaxPool(c) k=1x3 s=1x2 p=0,1,0,1\n"
+            "a = AveragePool(c) k=1x2 s=1x2\n"
+            "j = Concat(m, a)\n"
+            "p = Pad(j) c=1,0 p=0,2,0,3\n"
+            "s = Slice(p) start=0,0,1 step=1,1,3 size=9x1x4\n"
+            "g = AveragePool(s) k=1x4\n"
+            "fc = Conv(g) k=1x1 out=3\n"
+            "output fc\noutput s\n");
+}
+
+TEST(OnnxSignalTest, TheMeanOverTheLengthIsAPool) {
+  OnnxFile file = Signal(2, 8);
+  file.Node("ReduceMean", {"c"}, "m").Ints("axes", {-1}).Int("keepdims", 0);
+  EXPECT_EQ(Text(file),
+            "input x 2x1x8\nc = Conv(x) k=1x1 out=2\nm = AveragePool(c) k=1x8\noutput m\n");
+}
+
+TEST(OnnxSignalTest, ImagesOfOneRowBecomeSignalsAndBack) {
+  OnnxFile file;
+  file.Input("x", {1, 2, 1, 12})
+      .Ramp("w", {3, 2, 1, 3})
+      .Ramp("v", {4, 3, 3})
+      .Ramp("u", {5, 4, 1, 2});
+  file.Integers("axis", {2}).Node("Conv", {"x", "w"}, "a").Node("Squeeze", {"a", "axis"}, "s");
+  file.Node("Conv", {"s", "v"}, "b").Node("Unsqueeze", {"b", "axis"}, "t");
+  file.Node("Conv", {"t", "u"}, "c");
+  EXPECT_EQ(Text(file),
+            "input x 2x1x12\n"
+            "a = Conv(x) k=1x3 out=3\n"
+            "b = Conv(a) k=1x3 out=4\n"
+            "c = Conv(b) k=1x2 out=5\n"
+            "output c\n");
+}
+
+TEST(OnnxSignalTest, ALengthThatIsRowsStaysRows) {
+  OnnxFile file;
+  file.Input("x", {1, 2, 12, 1}).Ramp("w", {3, 2, 3, 1}).Ramp("v", {4, 3, 3}).Integers("axis", {3});
+  file.Node("Conv", {"x", "w"}, "a").Node("Squeeze", {"a", "axis"}, "s");
+  file.Node("Conv", {"s", "v"}, "b").Ints("pads", {1, 0});
+  EXPECT_EQ(Text(file),
+            "input x 2x12x1\n"
+            "a = Conv(x) k=3x1 out=3\n"
+            "b = Conv(a) k=3x1 p=1,0,0,0 out=4\n"
+            "output b\n");
+}
+
+TEST(OnnxSignalTest, AMatrixOverTheChannelsIsAConvolutionOfOnePosition) {
+  OnnxFile file = Signal(2, 3);
+  file.Floats("m", {2, 1}, {1, 10}).Floats("b", {1}, {0.5f});
+  file.Node("Transpose", {"c"}, "t").Ints("perm", {0, 2, 1});
+  file.Node("MatMul", {"t", "m"}, "y").Node("Add", {"y", "b"}, "z");
+  file.Node("Transpose", {"z"}, "back").Ints("perm", {0, 2, 1});
+  const ModelPackage package = Import(file);
+  EXPECT_EQ(PrintGraph(package.graph),
+            "input x 2x1x3\nc = Conv(x) k=1x1 out=2\ny = Conv(c) k=1x1 out=1\noutput back = y\n");
+  EXPECT_THAT(package.weights.layers[1].weights, ElementsAre(1, 10));
+  EXPECT_THAT(package.weights.layers[1].bias, ElementsAre(0.5f));
+}
+
+TEST(OnnxSignalTest, AFlattenedSignalIsReadInTheOrderOfTheFile) {
+  OnnxFile file = Signal(2, 3);
+  file.Ramp("m", {6, 1}).Node("Transpose", {"c"}, "t").Ints("perm", {0, 2, 1});
+  file.Node("Flatten", {"t"}, "f").Node("MatMul", {"f", "m"}, "y");
+  // In the file: position by position; in the normal form: channel by channel.
+  const std::vector<float> m = OnnxFile::RampValues({6, 1});
+  EXPECT_THAT(Import(file).weights.layers[1].weights,
+              ElementsAre(m[0], m[2], m[4], m[1], m[3], m[5]));
+}
+
+TEST(OnnxSignalTest, AnInputThatIsTurnedAroundFirstHasItsChannelsLast) {
+  OnnxFile file;
+  file.Input("x", {1, 20, 3}).Ramp("w", {4, 3, 5});
+  file.Node("Transpose", {"x"}, "t").Ints("perm", {0, 2, 1}).Node("Conv", {"t", "w"}, "c");
+  EXPECT_EQ(Text(file), "input x 3x1x20\nc = Conv(x) k=1x5 out=4\noutput c\n");
+}
+
+TEST(OnnxSignalTest, AnInputOfOneDimensionIsFeatures) {
+  OnnxFile file;
+  file.Input("x", {3}).Ramp("w", {3, 2}).Ramp("b", {2});
+  file.Node("MatMul", {"x", "w"}, "m").Node("Add", {"m", "b"}, "a").Node("Relu", {"a"}, "r");
+  file.Node("Concat", {"r", "x"}, "j").Int("axis", 0).Node("Softmax", {"j"}, "s").Int("axis", 0);
+  EXPECT_EQ(Text(file),
+            "input x 3x1x1\nm = Conv(x) k=1x1 out=2 relu\nj = Concat(m, x)\noutput j\n");
+}
+
 TEST(OnnxGraphTest, OutputsKeepTheirNamesAndOrder) {
   OnnxFile file = Image(2, 4, 4);
   file.Ramp("m", {32, 3}).Node("Relu", {"c"}, "r").Node("Flatten", {"r"}, "flat");

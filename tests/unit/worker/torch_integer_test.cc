@@ -70,6 +70,21 @@ constexpr std::string_view kSeveralOutputs = R"(
   output same = fc
 )";
 
+// A one-dimensional network: signals are images of one row.
+constexpr std::string_view kSignals = R"(
+  input x 3x1x40
+  a = Conv(x) k=1x5 s=1x2 p=0,2,0,2 out=8 relu
+  dw = Conv(a) k=1x3 d=1x2 p=0,2,0,2 g=8 out=8 relu=6
+  m = MaxPool(dw) k=1x2 s=1x2
+  p = AveragePool(dw) k=1x2 s=1x2
+  both = Concat(m, p)
+  b = Conv(both) k=1x3 out=6 relu
+  mean = AveragePool(b) k=1x8
+  fc = Conv(mean) k=1x1 out=4
+  output fc
+  output b
+)";
+
 class TorchIntegerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -198,6 +213,25 @@ TEST_F(TorchIntegerTest, TheFirstOutputIsTheOneThatIsScored) {
   ASSERT_TRUE(several.ok() && one.ok()) << several.status() << one.status();
   EXPECT_EQ((*several)[0].accuracy, (*one)[0].accuracy);
   EXPECT_EQ((*several)[0].kl, (*one)[0].kl);
+}
+
+TEST_F(TorchIntegerTest, OneDimensionalNetworksEqualTheOracle) {
+  // As a (N, 3, 40) array is read, whose samples could be images of one channel too.
+  const Dataset dataset = RandomDataset({1, 3, 40}, 5);
+  ExpectExactAtRandomSchemes(Network(kSignals, 4), dataset, 10, 20);
+}
+
+TEST_F(TorchIntegerTest, SamplesAreReadInTheShapeOfTheNetwork) {
+  Dataset dataset = RandomDataset({1, 3, 40}, 5);
+  const ModelPackage package = Network(kSignals, 4);
+  const auto as_images = evaluator_->FloatForward(package, dataset, Split::kVal, 0, 10);
+  dataset.sample_shape = {3, 1, 40};
+  const auto as_signals = evaluator_->FloatForward(package, dataset, Split::kVal, 0, 10);
+  ASSERT_TRUE(as_images.ok() && as_signals.ok()) << as_images.status() << as_signals.status();
+  EXPECT_EQ(*as_images, *as_signals);
+  dataset.sample_shape = {1, 40, 3};
+  EXPECT_THAT(evaluator_->FloatForward(package, dataset, Split::kVal, 0, 10).status().message(),
+              HasSubstr("samples are 1x40x3; the network reads 3x1x40"));
 }
 
 // One layer with extreme weights, so wide that float32 alone cannot hold its sums.
