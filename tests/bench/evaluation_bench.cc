@@ -236,7 +236,7 @@ int Run(const Options& options) {
 int main(int argc, char** argv) {
   mico::PrepareProcess(argc, argv);
   mico::Options options;
-  options.data = mico::DataFolder(kSourceFolder).value_or("../shared/data");
+  options.data = mico::DataFolder(mico::kSourceFolder).value_or("../shared/data");
   CLI::App app{"Speed, exactness and accuracy of the integer evaluation, on ResNet-20"};
   app.add_option("--data", options.data, "The folder of development data");
   app.add_option("--json", options.json, "Write the figures to this file");
