@@ -26,12 +26,16 @@ struct Command {
   SubmitOptions submit;
   FetchOptions fetch;
   std::string job;
+  std::string dataset;
   bool watch = false;
   bool best = false;  // says what is so anyway without --trial
   Run run;
 };
 
 constexpr const char* kJobHelp = "Its id, or the beginning of it (at least 4 characters)";
+
+constexpr const char* kDataHelp =
+    ".npz file, folder of images, or the digest (or its beginning) of a data set on the server";
 
 void AddGlobal(CLI::App& app, Command& command) {
   app.set_version_flag("--version", std::string("mico-cli ") + MICO_VERSION);
@@ -63,7 +67,9 @@ void AddSubmit(CLI::App& app, Command& command) {
   CLI::App* verb = app.add_subcommand("submit", "Start a search");
   SubmitOptions& options = command.submit;
   verb->add_option("--model", options.model, "ONNX file of the trained network");
-  verb->add_option("--data", options.data, ".npz with x_train y_train x_val y_val x_test y_test");
+  verb->add_option("--data", options.data,
+                   ".npz with x_train y_train x_val y_val x_test y_test, or a folder of class "
+                   "folders of PNG or JPEG images");
   verb->add_option("--target", options.target, "Name of a target; see `mico-cli targets`");
   verb->add_option("--max-latency", options.max_latency,
                    "Limit: 0.6x (of uniform 8 bit), 12ms, or counts of the target");
@@ -135,6 +141,25 @@ void AddListVerb(CLI::App& app, const char* name, const char* help, ListVerb fun
   });
 }
 
+void AddDatasets(CLI::App& app, Command& command) {
+  CLI::App* verb = app.add_subcommand(
+      "datasets", "Data sets that were submitted; or describe one, with warnings");
+  verb->require_subcommand(0, 1);
+  CLI::App* describe =
+      verb->add_subcommand("describe", "What the server understands of a data set; makes no job");
+  describe->add_option("PATH|DIGEST", command.dataset, kDataHelp)->required();
+  describe->callback([&command] {
+    command.run = [&command](Connection& server) {
+      return DescribeDataset(server, command.global, command.dataset);
+    };
+  });
+  // Runs after that of its own verb.
+  verb->callback([&command, describe] {
+    if (describe->parsed()) return;
+    command.run = [&command](Connection& server) { return ListDatasets(server, command.global); };
+  });
+}
+
 void AddVerbs(CLI::App& app, Command& command) {
   AddSubmit(app, command);
   AddStatus(app, command);
@@ -143,7 +168,7 @@ void AddVerbs(CLI::App& app, Command& command) {
   AddJobVerb(app, "cancel", "End a job early; its front stays", Cancel, command);
   AddListVerb(app, "jobs", "All jobs, newest first", ListJobs, command);
   AddListVerb(app, "models", "Networks that were submitted", ListModels, command);
-  AddListVerb(app, "datasets", "Data sets that were submitted", ListDatasets, command);
+  AddDatasets(app, command);
   AddListVerb(app, "targets", "Devices that workers hold", ListTargets, command);
   AddListVerb(app, "workers", "Who works, and on what", ListWorkers, command);
 }

@@ -1,17 +1,11 @@
 #include "client/connection.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <functional>
-
 #include "base/status_macros.h"
 #include "fmt/format.h"
 
 namespace mico {
 namespace {
 
-constexpr size_t kChunkBytes = 256 * 1024;
 constexpr uint64_t kMostDownloadBytes = uint64_t{1} << 30;
 constexpr int kMostMessageBytes = 64 * 1024 * 1024;
 constexpr int kConnectMs = 5'000;
@@ -26,32 +20,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-absl::Status FileError(const std::filesystem::path& path, std::string_view why) {
-  return absl::InvalidArgumentError(fmt::format("{}: {}", path.string(), why));
-}
-
-// Gives the file's bytes to `take` in chunks until it answers false.
-absl::Status ReadInChunks(const std::filesystem::path& path,
-                          const std::function<bool(std::string_view)>& take) {
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (error) return FileError(path, error.message());
-  if (!std::filesystem::is_regular_file(status)) return FileError(path, "not a regular file");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return FileError(path, std::strerror(errno));
-  std::string chunk(kChunkBytes, '\0');
-  bool wanted = true;
-  while (wanted && file) {
-    file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    const auto got = static_cast<size_t>(file.gcount());
-    if (got > 0) wanted = take(std::string_view(chunk).substr(0, got));
-  }
-  return file.bad() ? FileError(path, std::strerror(errno)) : absl::OkStatus();
-}
-
 }  // namespace
 
-absl::Status FromGrpc(const grpc::Status& status) {
+absl::Status StatusOf(const grpc::Status& status) {
   return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
 }
 
@@ -81,15 +52,15 @@ absl::Status Connection::Explain(const absl::Status& status) const {
   return status;
 }
 
-absl::StatusOr<Digest> Connection::UploadOnce(const std::filesystem::path& path) {
+absl::StatusOr<Digest> Connection::UploadOnce(const ByteSource& source) {
   DigestBuilder builder;
-  MICO_RETURN_IF_ERROR(ReadInChunks(path, [&](std::string_view chunk) {
+  MICO_RETURN_IF_ERROR(source([&](std::string_view chunk) {
     builder.Update(chunk);
     return true;
   }));
   const Digest digest = builder.Finish();
   MICO_ASSIGN_OR_RETURN(const bool missing, IsMissing(digest));
-  if (missing) MICO_RETURN_IF_ERROR(Upload(digest, path));
+  if (missing) MICO_RETURN_IF_ERROR(Upload(digest, source));
   return digest;
 }
 
@@ -100,11 +71,11 @@ absl::StatusOr<bool> Connection::IsMissing(const Digest& digest) {
   context.set_deadline(std::chrono::system_clock::now() + kLongestCall);
   v1::FindMissingResponse response;
   const grpc::Status status = blobs_->FindMissing(&context, request, &response);
-  if (!status.ok()) return Explain(FromGrpc(status));
+  if (!status.ok()) return Explain(StatusOf(status));
   return response.missing_size() > 0;
 }
 
-absl::Status Connection::Upload(const Digest& digest, const std::filesystem::path& path) {
+absl::Status Connection::Upload(const Digest& digest, const ByteSource& source) {
   grpc::ClientContext context;
   v1::UploadResponse response;
   const auto writer = blobs_->Upload(&context, &response);
@@ -112,13 +83,13 @@ absl::Status Connection::Upload(const Digest& digest, const std::filesystem::pat
   part.set_digest(digest.hex());
   writer->Write(part);
   // A refused Write means that the server has ended the call: Finish says why.
-  const absl::Status read = ReadInChunks(path, [&](std::string_view chunk) {
+  const absl::Status read = source([&](std::string_view chunk) {
     part.set_chunk(chunk.data(), chunk.size());
     return writer->Write(part);
   });
   if (!read.ok()) context.TryCancel();
   writer->WritesDone();
-  const absl::Status sent = Explain(FromGrpc(writer->Finish()));
+  const absl::Status sent = Explain(StatusOf(writer->Finish()));
   return read.ok() ? sent : read;
 }
 
@@ -138,7 +109,7 @@ absl::StatusOr<std::string> Connection::Download(const Digest& digest) {
     }
   }
   const grpc::Status status = reader->Finish();
-  if (!status.ok()) return Explain(FromGrpc(status));
+  if (!status.ok()) return Explain(StatusOf(status));
   const Digest found = Digest::Of(bytes);
   if (found != digest) {
     return absl::DataLossError(fmt::format("blob {}: the {} bytes received have digest {}",

@@ -9,12 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/digest.h"
+#include "client/byte_source.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/exploration.grpc.pb.h"
 
 namespace mico {
 
-absl::Status FromGrpc(const grpc::Status& status);
+absl::Status StatusOf(const grpc::Status& status);
 
 // The API of one server. Calls that find nobody fail with Unavailable within seconds.
 class Connection {
@@ -33,13 +34,16 @@ class Connection {
     context.set_deadline(std::chrono::system_clock::now() + kLongestCall);
     Response response;
     const grpc::Status status = (exploration_.get()->*method)(&context, request, &response);
-    if (!status.ok()) return Explain(FromGrpc(status));
+    if (!status.ok()) return Explain(StatusOf(status));
     return response;
   }
 
-  // Sends the file's bytes unless the server has them; returns their digest. InvalidArgument for a
-  // file that cannot be read. The file is read twice and never held whole.
-  absl::StatusOr<Digest> UploadOnce(const std::filesystem::path& path);
+  // Sends the bytes unless the server has them; returns their digest. The source is read twice and
+  // never held whole; its errors are returned as they are.
+  absl::StatusOr<Digest> UploadOnce(const ByteSource& source);
+  absl::StatusOr<Digest> UploadOnce(const std::filesystem::path& file) {
+    return UploadOnce(FileSource(file));
+  }
   // The blob's bytes, at most 1 GiB, checked against its digest.
   absl::StatusOr<std::string> Download(const Digest& digest);
 
@@ -51,7 +55,7 @@ class Connection {
   static constexpr std::chrono::minutes kLongestCall{5};
 
   absl::StatusOr<bool> IsMissing(const Digest& digest);
-  absl::Status Upload(const Digest& digest, const std::filesystem::path& path);
+  absl::Status Upload(const Digest& digest, const ByteSource& source);
 
   std::string address_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -1,7 +1,6 @@
-#include <filesystem>
-
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "client/byte_source.h"
 #include "client/job_file.h"
 #include "client/output.h"
 #include "client/table.h"
@@ -66,11 +65,12 @@ absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
   if (options.trials) spec.set_trials(*options.trials);
   if (options.seed) spec.set_seed(*options.seed);
   if (options.calibration_samples) spec.set_calibration_samples(*options.calibration_samples);
+  MICO_ASSIGN_OR_RETURN(const ByteSource samples, DataSource(*options.data));
   MICO_ASSIGN_OR_RETURN(const Digest model, server.UploadOnce(*options.model));
-  MICO_ASSIGN_OR_RETURN(const Digest data, server.UploadOnce(*options.data));
-  spec.set_model_name(std::filesystem::path(*options.model).filename().string());
+  MICO_ASSIGN_OR_RETURN(const Digest data, server.UploadOnce(samples));
+  spec.set_model_name(NameOf(*options.model));
   spec.set_model_digest(model.hex());
-  spec.set_dataset_name(std::filesystem::path(*options.data).filename().string());
+  spec.set_dataset_name(NameOf(*options.data));
   spec.set_dataset_digest(data.hex());
   return request;
 }

@@ -22,6 +22,8 @@ ExitCode Cancel(Connection& server, const GlobalOptions& global, const std::stri
 ExitCode ListJobs(Connection& server, const GlobalOptions& global);
 ExitCode ListModels(Connection& server, const GlobalOptions& global);
 ExitCode ListDatasets(Connection& server, const GlobalOptions& global);
+// Of a file or folder here, which is uploaded unless the server has it, or of a digest there.
+ExitCode DescribeDataset(Connection& server, const GlobalOptions& global, const std::string& what);
 ExitCode ListTargets(Connection& server, const GlobalOptions& global);
 ExitCode ListWorkers(Connection& server, const GlobalOptions& global);
 

@@ -87,7 +87,7 @@ ExitCode WatchUntilEnd(Connection& server, const GlobalOptions& global, const st
   }
   const absl::Status cause =
       status.ok() ? absl::UnavailableError("the server ended the watch before the job ended")
-                  : server.Explain(FromGrpc(status));
+                  : server.Explain(StatusOf(status));
   return Fail(seen ? LostSight(cause, id) : cause);
 }
 

@@ -287,6 +287,14 @@ std::optional<DatasetRecord> StoreView::FindDataset(const Digest& digest) {
   return ReadOne<DatasetRecord>(statement, ReadDataset);
 }
 
+std::vector<std::string> StoreView::FindDatasetDigests(const std::string& prefix, int most) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "SELECT digest FROM datasets WHERE substr(digest, 1, length(?1)) = ?1 ORDER BY digest LIMIT "
+      "?2");
+  Binder(statement).Text(prefix).Int(most);
+  return ReadAll<std::string>(statement, ReadText);
+}
+
 std::vector<DatasetRecord> StoreView::ListDatasets(int64_t offset, int most) {
   SQLite::Statement& statement =
       connection_.Prepare("SELECT " MICO_DATASET_COLUMNS

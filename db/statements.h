@@ -29,6 +29,8 @@ class StoreView {
   // Newest first, starting after the one that the previous page ended with.
   std::vector<ModelRecord> ListModels(int64_t offset, int most);
   std::optional<DatasetRecord> FindDataset(const Digest& digest);
+  // Digests that begin with `prefix`, at most `most`.
+  std::vector<std::string> FindDatasetDigests(const std::string& prefix, int most);
   std::vector<DatasetRecord> ListDatasets(int64_t offset, int most);
 
   std::vector<WorkerRecord> ListWorkers(TimePoint seen_since);

@@ -16,6 +16,8 @@
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "data/dataset.h"
+#include "data/dataset_report.h"
 #include "db/blob_store.h"
 #include "db/store.h"
 #include "model/importer.h"
@@ -57,6 +59,13 @@ struct Preview {
   bool latency_known = false;
   int64_t signatures_to_profile = 0;
   std::vector<std::string> warnings;
+};
+
+struct DatasetDescription {
+  Dataset dataset;  // without its samples
+  DatasetReport report;
+  std::string name;
+  int64_t bytes = 0;  // of the blob
 };
 
 struct Submission {
@@ -127,6 +136,10 @@ class Coordinator {
                                                                   const std::string& token);
   absl::StatusOr<Page<ModelRecord>> ListModels(int page_size, const std::string& token);
   absl::StatusOr<Page<DatasetRecord>> ListDatasets(int page_size, const std::string& token);
+  // `digest` of a blob, or a prefix of that of a data set that a job has used; an empty `name` is
+  // replaced by what a job called it.
+  absl::StatusOr<DatasetDescription> DescribeDataset(const std::string& digest,
+                                                     const std::string& name);
   absl::StatusOr<std::vector<TargetSnapshot>> ListTargets();
   absl::StatusOr<std::vector<WorkerSnapshot>> ListWorkers();
 
@@ -302,11 +315,18 @@ class Coordinator {
   absl::StatusOr<CheckedSpec> Check(const JobSpec& spec);
   absl::StatusOr<Target> FindTarget(const std::string& name);
   absl::Status LoadModel(const JobSpec& spec, CheckedSpec& checked, Graph& graph);
-  absl::Status LoadDataset(const JobSpec& spec, CheckedSpec& checked);
   absl::Status CheckLimits(const JobSpec& spec, const CheckedSpec& checked, Preview& preview) const;
   absl::StatusOr<Submission> StoreJob(const std::string& request_id, const JobSpec& spec,
                                       CheckedSpec checked, std::vector<std::string> warnings);
   void Resume(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // coordinator_datasets.cc
+  absl::Status LoadDataset(const JobSpec& spec, CheckedSpec& checked);
+  absl::StatusOr<Digest> ResolveDataset(const std::string& digest);
+  // The parsed blob and its size. One at a time: a set takes up to some GiB while it is checked.
+  absl::StatusOr<std::pair<Dataset, int64_t>> ParseDatasetBlob(const Digest& digest,
+                                                               const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(parsing_);
 
   // coordinator_queries.cc
   absl::StatusOr<std::string> ResolveJobId(const std::string& job);
@@ -324,6 +344,7 @@ class Coordinator {
   const Clock& clock_;
   const CoordinatorOptions options_;
 
+  absl::Mutex parsing_;  // never taken while mutex_ is held
   absl::Mutex mutex_;
   absl::CondVar changed_;
   Random ids_ ABSL_GUARDED_BY(mutex_);

@@ -3,7 +3,6 @@
 
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "data/dataset.h"
 #include "fmt/format.h"
 #include "model/model_package.h"
 #include "model/text_form.h"
@@ -128,38 +127,6 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
   return absl::OkStatus();
 }
 
-absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked) {
-  MICO_ASSIGN_OR_RETURN(const std::optional<DatasetRecord> known, store_.Read([&](StoreView& view) {
-    return view.FindDataset(spec.dataset);
-  }));
-  if (known) {
-    checked.dataset = *known;
-    return absl::OkStatus();
-  }
-  const absl::StatusOr<std::string> file = blobs_.Read(spec.dataset);
-  if (!file.ok()) {
-    return absl::NotFoundError(
-        fmt::format("data set '{}': blob {} is not on this server: upload it", spec.dataset_name,
-                    spec.dataset.hex()));
-  }
-  const absl::StatusOr<Dataset> parsed = ParseDataset(*file);
-  if (!parsed.ok()) return About("data set", spec.dataset_name, parsed.status());
-  const Dataset& dataset = *parsed;
-  DatasetRecord& record = checked.dataset;
-  record.digest = spec.dataset;
-  record.name = spec.dataset_name;
-  record.description = Describe(dataset);
-  record.sample_shape = ToString(dataset.sample_shape);
-  record.bytes = static_cast<int64_t>(file->size());
-  record.val_samples = dataset.val.count;
-  record.test_samples = dataset.test.count;
-  record.classes = dataset.num_classes;
-  record.input_non_negative = dataset.PreparedNonNegative();
-  record.val_taken_from_train = dataset.val_taken_from_train;
-  record.created = clock_.Now();
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Coordinator::CheckedSpec> Coordinator::Check(const JobSpec& spec) {
   MICO_RETURN_IF_ERROR(MakeStrategy(spec.strategy).status());
   CheckedSpec checked;
@@ -208,7 +175,8 @@ absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& ch
   }
   if (checked.dataset.val_taken_from_train) {
     preview.warnings.push_back(
-        "the data have no x_val: the last tenth of train, by a seeded shuffle, is set aside");
+        fmt::format("the data have no val, which is taken from them by a seeded shuffle: {}",
+                    checked.dataset.description));
   }
   if (std::optional<std::string> warning = WarnAboutSeconds(spec.limits, checked.target)) {
     preview.warnings.push_back(*std::move(warning));

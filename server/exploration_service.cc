@@ -12,6 +12,7 @@ namespace {
 // At most four states a second; whoever reads slower gets only the latest.
 constexpr std::chrono::milliseconds kWatchInterval{250};
 constexpr size_t kMostRequestId = 200;
+constexpr size_t kMostName = 1000;
 
 }  // namespace
 
@@ -126,6 +127,20 @@ grpc::Status ExplorationServiceImpl::ListDatasets(grpc::ServerContext*,
   if (!page.ok()) return ToGrpc(page.status());
   for (const DatasetRecord& dataset : page->items) *response->add_datasets() = ToProto(dataset);
   response->set_next_page_token(page->next_token);
+  return grpc::Status::OK;
+}
+
+grpc::Status ExplorationServiceImpl::DescribeDataset(grpc::ServerContext*,
+                                                     const v1::DescribeDatasetRequest* request,
+                                                     v1::DatasetDescription* response) {
+  if (request->name().size() > kMostName) {
+    return ToGrpc(absl::InvalidArgumentError(
+        fmt::format("name: {} bytes; needed: at most {}", request->name().size(), kMostName)));
+  }
+  const absl::StatusOr<DatasetDescription> description =
+      coordinator_.DescribeDataset(request->digest(), request->name());
+  if (!description.ok()) return ToGrpc(description.status());
+  *response = ToProto(*description);
   return grpc::Status::OK;
 }
 

@@ -33,6 +33,8 @@ class ExplorationServiceImpl final : public v1::ExplorationService::Service {
                           v1::ListModelsResponse* response) override;
   grpc::Status ListDatasets(grpc::ServerContext*, const v1::ListDatasetsRequest* request,
                             v1::ListDatasetsResponse* response) override;
+  grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
+                               v1::DatasetDescription* response) override;
   grpc::Status ListTargets(grpc::ServerContext*, const v1::ListTargetsRequest* request,
                            v1::ListTargetsResponse* response) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest* request,

@@ -26,6 +26,13 @@ v1::JobState ToProto(JobState state) {
   return v1::JOB_STATE_UNSPECIFIED;
 }
 
+void Fill(const ValueRange& range, v1::ValueRange& message) {
+  message.set_least(range.least);
+  message.set_most(range.most);
+  message.set_mean(range.mean);
+  message.set_deviation(range.deviation);
+}
+
 v1::ArtifactState ToProto(ArtifactState state) {
   switch (state) {
     case ArtifactState::kPending:
@@ -154,6 +161,45 @@ v1::DatasetSummary ToProto(const DatasetRecord& dataset) {
   message.set_description(dataset.description);
   message.set_bytes(dataset.bytes);
   message.set_created_ms(Milliseconds(dataset.created));
+  return message;
+}
+
+v1::DatasetDescription ToProto(const DatasetDescription& description) {
+  const Dataset& dataset = description.dataset;
+  const DatasetReport& report = description.report;
+  v1::DatasetDescription message;
+  message.set_digest(dataset.digest.hex());
+  message.set_name(description.name);
+  message.set_source(dataset.source == DatasetSource::kImages ? "images" : "arrays");
+  message.set_bytes(description.bytes);
+  message.set_sample_shape(ToString(dataset.sample_shape));
+  message.set_type(dataset.is_uint8 ? "uint8" : "float32");
+  for (size_t label = 0; label < report.classes.size(); ++label) {
+    const ClassReport& one = report.classes[label];
+    v1::DatasetClass& added = *message.add_classes();
+    added.set_label(static_cast<int64_t>(label));
+    added.set_name(one.name);
+    added.set_train(one.train);
+    added.set_val(one.val);
+    added.set_test(one.test);
+  }
+  for (const SplitReport& split : report.splits) {
+    v1::DatasetSplit& added = *message.add_splits();
+    added.set_split(ToProto(split.split));
+    added.set_samples(split.samples);
+    added.set_classes(split.classes);
+    added.set_origin(split.origin);
+  }
+  for (const ChannelReport& channel : report.channels) {
+    v1::DatasetChannel& added = *message.add_channels();
+    Fill(channel.stored, *added.mutable_stored());
+    Fill(channel.prepared, *added.mutable_prepared());
+  }
+  message.set_scale(dataset.preparation.scale);
+  for (const double mean : dataset.preparation.mean) message.add_mean(mean);
+  for (const double std : dataset.preparation.std) message.add_std(std);
+  message.set_prepared_non_negative(report.prepared_non_negative);
+  for (const std::string& warning : report.warnings) message.add_warnings(warning);
   return message;
 }
 

@@ -12,6 +12,7 @@ v1::Trial ToProto(const TrialRecord& trial, const Limits& limits);
 v1::GetArtifactResponse ToProto(const ArtifactSnapshot& artifact);
 v1::ModelSummary ToProto(const ModelRecord& model);
 v1::DatasetSummary ToProto(const DatasetRecord& dataset);
+v1::DatasetDescription ToProto(const DatasetDescription& description);
 v1::TargetSummary ToProto(const TargetSnapshot& target);
 v1::WorkerSummary ToProto(const WorkerSnapshot& worker);
 

@@ -122,6 +122,15 @@ grpc::Status FakeExploration::ListTargets(grpc::ServerContext*, const v1::ListTa
   return grpc::Status::OK;
 }
 
+grpc::Status FakeExploration::DescribeDataset(grpc::ServerContext*,
+                                              const v1::DescribeDatasetRequest* request,
+                                              v1::DatasetDescription* response) {
+  describes.push_back(*request);
+  if (!status.ok()) return status;
+  *response = description;
+  return grpc::Status::OK;
+}
+
 FakeServer::FakeServer() {
   int port = 0;
   grpc::ServerBuilder builder;

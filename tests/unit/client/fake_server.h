@@ -52,6 +52,8 @@ class FakeExploration final : public v1::ExplorationService::Service {
                         v1::ListJobsResponse* response) override;
   grpc::Status ListTargets(grpc::ServerContext*, const v1::ListTargetsRequest*,
                            v1::ListTargetsResponse* response) override;
+  grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
+                               v1::DatasetDescription* response) override;
 
   v1::Job job;
   v1::Preview preview;
@@ -64,6 +66,8 @@ class FakeExploration final : public v1::ExplorationService::Service {
   v1::GetArtifactResponse artifact;
   std::vector<v1::ListJobsResponse> job_pages;
   v1::ListTargetsResponse targets;
+  std::vector<v1::DescribeDatasetRequest> describes;
+  v1::DatasetDescription description;
 
  private:
   const FakeBlobs& blobs_;

@@ -442,5 +442,140 @@ TEST_F(VerbsTest, ListsAreForReadingAsTablesAndExactAsCsv) {
               HasSubstr("\nrv32imc,,80000000,0,131072,8 4,,,no,0,\n"));
 }
 
+// What a server says of a folder of two classes.
+v1::DatasetDescription SmallDescription() {
+  v1::DatasetDescription set;
+  set.set_digest(std::string(64, 'd'));
+  set.set_name("animals");
+  set.set_source("images");
+  set.set_bytes(2048);
+  set.set_sample_shape("1x2x2");
+  set.set_type("uint8");
+  set.set_scale(1.0);
+  set.add_mean(0.0);
+  set.add_std(0.5);
+  for (const char* name : {"cat", "dog"}) {
+    v1::DatasetClass& one = *set.add_classes();
+    one.set_label(set.classes_size() - 1);
+    one.set_name(name);
+    one.set_train(one.label() == 0 ? 1000 : 500);
+    one.set_val(100);
+    one.set_test(50);
+  }
+  v1::DatasetSplit& split = *set.add_splits();
+  split.set_split(v1::SPLIT_VAL);
+  split.set_samples(200);
+  split.set_classes(2);
+  split.set_origin("the last tenth of train, shuffled");
+  v1::DatasetChannel& channel = *set.add_channels();
+  channel.mutable_stored()->set_most(255.0);
+  channel.mutable_prepared()->set_most(510.0);
+  set.add_warnings(
+      "network inputs go from 0 to 510: unusually large; is scale, mean or std missing?");
+  return set;
+}
+
+TEST_F(VerbsTest, DescribeUploadsAFolderOnceAndShowsWhatWasUnderstood) {
+  std::filesystem::create_directories(File("animals/cat"));
+  std::ofstream(File("animals/cat/1.png")) << "image";
+  server_.exploration.description = SmallDescription();
+
+  const Outcome outcome = Run({"datasets", "describe", File("animals/")});
+  Run({"datasets", "describe", File("animals")});
+
+  EXPECT_EQ(outcome.code, ExitCode::kDone) << outcome.err;
+  EXPECT_EQ(server_.blobs.uploads, 1);
+  ASSERT_THAT(server_.exploration.describes, SizeIs(2));
+  EXPECT_EQ(server_.exploration.describes[0].name(), "animals");
+  EXPECT_TRUE(server_.blobs.Has(server_.exploration.describes[0].digest()));
+  EXPECT_EQ(outcome.out,
+            "data set animals\n"
+            "digest   " +
+                std::string(64, 'd') +
+                "\n"
+                "source   folder of images, 2.0 KiB\n"
+                "samples  1x2x2 uint8, 2 classes\n"
+                "input    (x * scale - mean) / std, signed: scale 1, mean 0, std 0.5\n"
+                "\n"
+                "split  samples  classes  from\n"
+                "val    200      2        the last tenth of train, shuffled\n"
+                "\n"
+                "label  train  val  test  of train              name\n"
+                "0      1,000  100  50    ####################  cat\n"
+                "1      500    100  50    ##########            dog\n"
+                "\n"
+                "channel  values  least  most  mean  deviation\n"
+                "all      stored  0      255   0     0\n"
+                "         input   0      510   0     0\n"
+                "\n"
+                "warning  network inputs go from 0 to 510: unusually large; is scale, mean or std\n"
+                "         missing?\n");
+}
+
+TEST_F(VerbsTest, DescribeAnswersInEveryFormat) {
+  server_.exploration.description = SmallDescription();
+
+  const Outcome csv = Run({"datasets", "describe", "dddd", "--output", "csv"});
+  const Outcome json = Run({"datasets", "describe", "dddd", "--output", "json"});
+
+  EXPECT_EQ(csv.out, "label,name,train,val,test\n0,cat,1000,100,50\n1,dog,500,100,50\n");
+  EXPECT_THAT(csv.err, HasSubstr("warning: network inputs go from 0 to 510"));
+  EXPECT_THAT(json.out, HasSubstr("\"sampleShape\": \"1x2x2\""));
+  EXPECT_EQ(server_.exploration.describes.at(0).digest(), "dddd");
+  EXPECT_EQ(server_.blobs.uploads, 0);
+}
+
+TEST_F(VerbsTest, DescribeOfManyClassesAndNumbersStaysShort) {
+  v1::DatasetDescription& set = server_.exploration.description;
+  set = SmallDescription();
+  for (int i = 2; i < 200; ++i) set.add_classes()->set_label(i);
+  for (int i = 0; i < 783; ++i) set.add_mean(0.5);
+
+  const Outcome outcome = Run({"datasets", "describe", "dddd"});
+
+  EXPECT_THAT(outcome.out, HasSubstr("and 170 classes more; --output csv has all\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("mean one of 784 numbers"));
+}
+
+TEST_F(VerbsTest, DescribeRefusesWhatIsNeitherHereNorADigest) {
+  for (const std::string& what : {File("absent.npz"), std::string("abc"), std::string("DDDD")}) {
+    const Outcome outcome = Run({"datasets", "describe", what});
+    EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+    EXPECT_THAT(outcome.err, HasSubstr("no such file or folder here, and not the digest"));
+    EXPECT_EQ(outcome.out, "");
+  }
+  EXPECT_THAT(server_.exploration.describes, SizeIs(0));
+}
+
+TEST_F(VerbsTest, ABadFolderIsFoundBeforeAnythingIsSent) {
+  std::filesystem::create_directories(File("animals/cat"));
+  std::ofstream(File("animals/cat/notes.txt")) << "text";
+
+  const Outcome described = Run({"datasets", "describe", File("animals")});
+  const Outcome submitted = Run(
+      {"submit", "--model", File("net.onnx"), "--data", File("animals"), "--target", "rv32imc"});
+
+  for (const Outcome& outcome : {described, submitted}) {
+    EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+    EXPECT_THAT(outcome.err, HasSubstr("notes.txt: not an image by its name"));
+    EXPECT_EQ(outcome.out, "");
+  }
+  EXPECT_EQ(server_.blobs.uploads, 0);
+}
+
+TEST_F(VerbsTest, SubmitTakesAFolder) {
+  std::filesystem::create_directories(File("animals/cat"));
+  std::ofstream(File("animals/cat/1.png")) << "image";
+
+  EXPECT_EQ(
+      Run({"submit", "--model", File("net.onnx"), "--data", File("animals/"), "--target", "t"})
+          .code,
+      ExitCode::kDone);
+
+  const v1::JobSpec& spec = server_.exploration.submits.at(0).spec();
+  EXPECT_EQ(spec.dataset_name(), "animals");
+  EXPECT_TRUE(server_.blobs.Has(spec.dataset_digest()));
+}
+
 }  // namespace
 }  // namespace mico
