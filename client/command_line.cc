@@ -75,7 +75,10 @@ void AddSubmit(CLI::App& app, Command& command) {
                    "Limit: 0.6x (of uniform 8 bit), 12ms, or counts of the target");
   verb->add_option("--max-ram", options.max_ram, "Limit: 0.6x or 64KiB");
   verb->add_option("--max-flash", options.max_flash, "Limit: 0.6x or 96KiB");
-  verb->add_option("--min-accuracy", options.min_accuracy, "Limit on val: 90%, 0.9 or 0.98x");
+  verb->add_option("--metric", options.metric, "top1 (default), top5, mse or auc");
+  verb->add_option("--min-accuracy", options.min_accuracy,
+                   "Limit on val for top1, top5 and auc: 90%, 0.9 or 0.98x");
+  verb->add_option("--max-error", options.max_error, "Limit on val for mse: 0.012 or 1.05x");
   verb->add_option("--strategy", options.strategy, "sensitivity (default), uniform or random");
   AddWholeNumber(*verb, "--trials", options.trials,
                  "Evaluations to spend; one on a part of the val images counts in part");
@@ -109,7 +112,7 @@ void AddFetch(CLI::App& app, Command& command) {
   FetchOptions& options = command.fetch;
   verb->add_option("JOB", options.job, kJobHelp)->required();
   CLI::Option* trial = AddWholeNumber(*verb, "--trial", options.trial, "Number of the trial");
-  verb->add_flag("--best", command.best, "The highest val accuracy within the limits (default)")
+  verb->add_flag("--best", command.best, "The best on val within the limits (default)")
       ->excludes(trial);
   verb->add_option("-o,--output-dir", options.folder, "New or empty folder")->required();
   verb->callback([&command] {

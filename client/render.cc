@@ -9,6 +9,7 @@
 #include "client/units.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "proto/convert.h"
 
 namespace mico {
 namespace {
@@ -16,14 +17,30 @@ namespace {
 constexpr int kChartColumns = 64;
 constexpr size_t kMostChartRows = 14;
 constexpr size_t kLeastChartRows = 6;
-constexpr double kChartedAccuracy = 0.1;  // below the best, at least
-constexpr size_t kLinesBelowChart = 3;    // the axis, its numbers and the legend
+constexpr size_t kLinesBelowChart = 3;  // the axis, its numbers and the legend
 constexpr size_t kLeastTableLines = 5;
 
-double Share(const v1::Accuracy& accuracy) {
-  return accuracy.total() == 0
-             ? 0.0
-             : static_cast<double>(accuracy.correct()) / static_cast<double>(accuracy.total());
+// What a server says that cannot be a score counts as none.
+Score ScoreOf(const v1::Accuracy& message) { return FromProto(message).value_or(Score()); }
+
+Metric MetricOf(const v1::Job& job) {
+  return ParseMetric(job.spec().metric()).value_or(Metric::kTop1);
+}
+
+double Goodness(const Score& score) {
+  return LowerIsBetter(score.metric) ? -score.value : score.value;
+}
+
+// "91.73 % ±0.54": half the width of the interval, which is not quite symmetric; "-" without
+// samples.
+std::string ValueAndInterval(const v1::Accuracy& message) {
+  const Score score = ScoreOf(message);
+  if (!score.measured()) return "-";
+  const double half = 0.5 * (score.high - score.low);
+  const std::string value = FormatValue(score);
+  if (CountsAnswers(score.metric)) return fmt::format("{} ±{:.2f}", value, 100.0 * half);
+  return score.metric == Metric::kMse ? fmt::format("{} ±{:.2g}", value, half)
+                                      : fmt::format("{} ±{:.4f}", value, half);
 }
 
 // One digit a layer, as "8842" or "8 8 4 2". A width is 1-8; anything else would shift the layers
@@ -66,8 +83,8 @@ std::vector<std::string> TextRow(const v1::Job& job, const v1::Trial& trial, boo
           network,
           FormatCount(trial.cost().latency_cycles()),
           relative.empty() ? "-" : relative,
-          Percent(trial.val()),
-          Percent(trial.test()),
+          ValueAndInterval(trial.val()),
+          ValueAndInterval(trial.test()),
           FormatBytes(trial.cost().peak_ram_bytes()),
           FormatBytes(trial.cost().flash_bytes()),
           Widths(trial.scheme(), true, ""),
@@ -75,8 +92,11 @@ std::vector<std::string> TextRow(const v1::Job& job, const v1::Trial& trial, boo
 }
 
 std::vector<std::string> CsvRow(const v1::Job& job, const v1::Trial& trial, bool on_front) {
-  const auto share = [](const v1::Accuracy& accuracy) {
-    return accuracy.total() == 0 ? "" : fmt::format("{:.6f}", Share(accuracy));
+  const Score val = ScoreOf(trial.val()), test = ScoreOf(trial.test());
+  const auto number = [](const Score& score, double value) {
+    if (!score.measured()) return std::string();
+    return score.metric == Metric::kMse ? fmt::format("{:.9g}", value)
+                                        : fmt::format("{:.6f}", value);
   };
   return {std::to_string(trial.number()),
           trial.label(),
@@ -84,17 +104,23 @@ std::vector<std::string> CsvRow(const v1::Job& job, const v1::Trial& trial, bool
           std::to_string(trial.cost().latency_cycles()),
           job.target_info().counts(),
           Relative(trial, UniformEightLatency(job), "{:.6f}"),
-          share(trial.val()),
-          share(trial.test()),
+          number(val, val.value),
+          number(test, test.value),
           std::to_string(trial.cost().peak_ram_bytes()),
           std::to_string(trial.cost().flash_bytes()),
           Widths(trial.scheme(), true, " "),
-          Widths(trial.scheme(), false, " ")};
+          Widths(trial.scheme(), false, " "),
+          std::string(ToString(MetricOf(job))),
+          number(val, val.low),
+          number(val, val.high),
+          number(test, test.low),
+          number(test, test.high)};
 }
 
 std::string FrontAsCsv(const v1::Job& job) {
   Table table({"trial", "network", "front", "latency", "counts", "latency_vs_uniform8", "val",
-               "test", "ram_bytes", "flash_bytes", "weight_bits", "input_bits"});
+               "test", "ram_bytes", "flash_bytes", "weight_bits", "input_bits", "metric", "val_low",
+               "val_high", "test_low", "test_high"});
   for (const v1::Trial& trial : job.front()) table.Add(CsvRow(job, trial, true));
   for (const v1::Trial& trial : job.uniform()) {
     if (!IsOnFront(job, trial)) table.Add(CsvRow(job, trial, false));
@@ -115,9 +141,11 @@ std::vector<const v1::Trial*> ThinnedFront(const v1::Job& job, size_t most) {
 }
 
 std::string FrontAsText(const v1::Job& job, size_t most_rows) {
+  const std::string_view metric = ToString(MetricOf(job));
   Table table({"trial", "network",
                job.target_info().counts().empty() ? "latency" : job.target_info().counts(),
-               "vs 8 bit", "val", "test", "RAM", "flash", "weights", "inputs"});
+               "vs 8 bit", fmt::format("val {}", metric), fmt::format("test {}", metric), "RAM",
+               "flash", "weights", "inputs"});
   std::vector<const v1::Trial*> others;
   for (const v1::Trial& trial : job.uniform()) {
     if (!IsOnFront(job, trial)) others.push_back(&trial);
@@ -142,8 +170,9 @@ std::string FrontAsText(const v1::Job& job, size_t most_rows) {
   return text;
 }
 
+// `goodness` is the value, or minus the value where less is better.
 struct ChartPoint {
-  double latency, accuracy;
+  double latency, goodness;
   char mark;
 };
 
@@ -151,23 +180,24 @@ std::vector<ChartPoint> ChartPoints(const v1::Job& job) {
   std::vector<ChartPoint> points;
   const auto add = [&](const v1::Trial& trial, char mark) {
     points.push_back(
-        {static_cast<double>(trial.cost().latency_cycles()), Share(trial.val()), mark});
+        {static_cast<double>(trial.cost().latency_cycles()), Goodness(ScoreOf(trial.val())), mark});
   };
   for (const v1::Trial& trial : job.uniform()) add(trial, 'u');
   for (const v1::Trial& trial : job.front()) add(trial, 'o');
   return points;
 }
 
-// Accuracies from here on get the height of the chart; what lies below shares its last row, because
-// it would flatten everything worth looking at.
-double LeastCharted(const std::vector<ChartPoint>& points) {
-  double best = 0.0;
+// What is this good or better gets the height of the chart; what is worse shares its last row,
+// because it would flatten everything worth looking at: a tenth below the best, at least, or an
+// error half as large again.
+double LeastCharted(const std::vector<ChartPoint>& points, Metric metric) {
+  double best = -std::numeric_limits<double>::infinity();
   std::vector<double> front;
   for (const ChartPoint& point : points) {
-    best = std::max(best, point.accuracy);
-    if (point.mark == 'o') front.push_back(point.accuracy);
+    best = std::max(best, point.goodness);
+    if (point.mark == 'o') front.push_back(point.goodness);
   }
-  const double near_best = best - kChartedAccuracy;
+  const double near_best = LowerIsBetter(metric) ? 1.5 * best : best - 0.1;
   if (front.empty()) return near_best;
   const size_t quarter = std::min((front.size() + 3) / 4, front.size() - 1);
   const auto quartile = front.begin() + static_cast<std::ptrdiff_t>(quarter);
@@ -186,10 +216,11 @@ struct Range {
   }
 };
 
-std::string AccuracyLabel(const Range& accuracy, int row, int charted_rows) {
-  if (row >= charted_rows) return fmt::format("{:>8} ", "lower");
+std::string ValueLabel(const Range& goodness, int row, int charted_rows, Metric metric) {
+  if (row >= charted_rows) return fmt::format("{:>8} ", "worse");
   const double share = static_cast<double>(row) / std::max(charted_rows - 1, 1);
-  return fmt::format("{:6.2f} % ", 100.0 * std::lerp(accuracy.high, accuracy.low, share));
+  const double value = std::abs(std::lerp(goodness.high, goodness.low, share));
+  return fmt::format("{:>8} ", FormatValue(metric, value));
 }
 
 // The numbers below the chart: the least latency on the left, the greatest on the right.
@@ -245,10 +276,6 @@ std::string PictureOfFront(const v1::Job& job, size_t room) {
 
 }  // namespace
 
-std::string Percent(const v1::Accuracy& accuracy) {
-  return accuracy.total() == 0 ? "-" : fmt::format("{:.2f} %", 100.0 * Share(accuracy));
-}
-
 std::string JobStateName(v1::JobState state) {
   switch (state) {
     case v1::JOB_STATE_PREPARING:
@@ -292,46 +319,49 @@ std::string RenderFront(const v1::Job& job, OutputFormat format, size_t most_row
 std::string RenderChart(const v1::Job& job, int columns, int rows) {
   const std::vector<ChartPoint> points = ChartPoints(job);
   if (points.empty()) return "";
-  const double least = LeastCharted(points);
-  Range latency, accuracy;
+  const Metric metric = MetricOf(job);
+  const double least = LeastCharted(points, metric);
+  Range latency, goodness;
   bool all_charted = true;
   for (const ChartPoint& point : points) {
     latency.Include(point.latency);
-    if (point.accuracy >= least) accuracy.Include(point.accuracy);
-    all_charted = all_charted && point.accuracy >= least;
+    if (point.goodness >= least) goodness.Include(point.goodness);
+    all_charted = all_charted && point.goodness >= least;
   }
   const int charted_rows = all_charted ? rows : rows - 1;
   const double width = std::max(latency.high - latency.low, 1.0);
-  const double height = std::max(accuracy.high - accuracy.low, 1e-4);
+  // Where all are equal: something to divide by.
+  const double height = std::max(goodness.high - goodness.low, 1e-4 * std::abs(goodness.high));
   std::vector<std::string> canvas(static_cast<size_t>(rows),
                                   std::string(static_cast<size_t>(columns), ' '));
   for (const ChartPoint& point : points) {
     const auto x = std::lround((point.latency - latency.low) / width * (columns - 1));
     const auto y =
-        point.accuracy < least
+        point.goodness < least
             ? rows - 1
-            : std::lround((accuracy.high - point.accuracy) / height * (charted_rows - 1));
+            : std::lround((goodness.high - point.goodness) / height * (charted_rows - 1));
     canvas[static_cast<size_t>(y)][static_cast<size_t>(x)] = point.mark;
   }
   std::string text;
   for (int row = 0; row < rows; ++row) {
-    text += fmt::format("{}|{}\n",
-                        AccuracyLabel({accuracy.high - height, accuracy.high}, row, charted_rows),
-                        canvas[static_cast<size_t>(row)]);
+    text += fmt::format(
+        "{}|{}\n", ValueLabel({goodness.high - height, goodness.high}, row, charted_rows, metric),
+        canvas[static_cast<size_t>(row)]);
   }
   text += fmt::format("{:>9}+{}\n", "", std::string(static_cast<size_t>(columns), '-'));
   text += fmt::format(
       "{:>10}{}\n", "",
       LatencyAxis(latency.low, latency.high, PrintableLine(job.target_info().counts()), columns));
-  return text + fmt::format("{:>10}o front   u uniform\n", "");
+  return text +
+         fmt::format("{:>10}o front   u uniform   up: better {} on val\n", "", ToString(metric));
 }
 
 std::string RenderJob(const v1::Job& job, size_t most_lines) {
   std::string head = ProgressLine(job) + "\n";
   head += RunningLines(job, most_lines == kEveryRow ? kEveryRow : 4);
   if (job.float_val().total() > 0) {
-    head += fmt::format("  float network: val {}  test {}\n", Percent(job.float_val()),
-                        Percent(job.float_test()));
+    head += fmt::format("  float network: {}  val {}  test {}\n", ToString(MetricOf(job)),
+                        ValueAndInterval(job.float_val()), ValueAndInterval(job.float_test()));
   }
   const std::string end = EndLines(job);
   const size_t taken = Lines(head) + Lines(end);

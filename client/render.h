@@ -13,8 +13,6 @@ namespace mico {
 std::string JobStateName(v1::JobState state);
 // Nothing more will happen to the job.
 bool HasEnded(v1::JobState state);
-// "91.73 %", or "-" without samples.
-std::string Percent(const v1::Accuracy& accuracy);
 
 // One line: state, progress, rate, time left.
 std::string ProgressLine(const v1::Job& job);
@@ -23,10 +21,12 @@ constexpr size_t kEveryRow = std::numeric_limits<size_t>::max();
 
 // The front and the uniform networks, one row a trial. As text: widths as one digit a layer; where
 // there are more than `most_rows` the uniform networks go first, then the front is thinned out
-// evenly and a line says so. As CSV: all rows, exact numbers, widths separated by blanks.
+// evenly and a line says so. As CSV: all rows, exact numbers, widths separated by blanks. Values
+// are shown with half the width of their 95 % interval in the text, with both its ends in CSV.
 std::string RenderFront(const v1::Job& job, OutputFormat format, size_t most_rows = kEveryRow);
 
-// Accuracy over latency in characters: o front, u uniform networks. Empty without points.
+// Value on val over latency, the better the higher, in characters: o front, u uniform networks.
+// Empty without points.
 std::string RenderChart(const v1::Job& job, int columns, int rows);
 
 // Everything that a person wants to see of a job, in at most `most_lines` lines where that is

@@ -48,6 +48,9 @@ absl::Status FillLimits(const SubmitOptions& options, v1::Limits& limits) {
     MICO_ASSIGN_OR_RETURN(*limits.mutable_min_accuracy(),
                           ParseAccuracyLimit(*options.min_accuracy));
   }
+  if (options.max_error) {
+    MICO_ASSIGN_OR_RETURN(*limits.mutable_max_error(), ParseErrorLimit(*options.max_error));
+  }
   return absl::OkStatus();
 }
 
@@ -61,6 +64,7 @@ absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
   v1::JobSpec& spec = *request.mutable_spec();
   MICO_RETURN_IF_ERROR(FillLimits(options, *spec.mutable_limits()));
   spec.set_target(*options.target);
+  if (options.metric) spec.set_metric(*options.metric);
   if (options.strategy) spec.set_strategy(*options.strategy);
   if (options.trials) spec.set_trials(*options.trials);
   if (options.seed) spec.set_seed(*options.seed);
@@ -99,7 +103,8 @@ std::string CostLine(std::string_view name, const v1::Cost& cost, bool latency_k
 }
 
 std::string SpaceAndCost(const v1::Preview& preview) {
-  std::string text = fmt::format("{:<12} 10^{:.1f} schemes\n", "space", preview.log10_space());
+  std::string text = fmt::format("{:<12} {}\n", "metric", PrintableLine(preview.metric()));
+  text += fmt::format("{:<12} 10^{:.1f} schemes\n", "space", preview.log10_space());
   text += CostLine("uniform 8", preview.uniform8(), preview.latency_known());
   text += CostLine("least", preview.floor_cost(), preview.latency_known());
   text += fmt::format("{:<12} {} measurements\n", "to profile", preview.signatures_to_profile());

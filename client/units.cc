@@ -95,6 +95,13 @@ absl::StatusOr<v1::Limit> ParseAccuracyLimit(std::string_view text) {
   return NotUnderstood("min-accuracy", text, "like 90%, 0.9 or 0.98x");
 }
 
+absl::StatusOr<v1::Limit> ParseErrorLimit(std::string_view text) {
+  const std::optional<Quantity> quantity = SplitQuantity(text);
+  if (quantity && quantity->unit == "x") return Relative(quantity->number);
+  if (quantity && quantity->unit.empty()) return Absolute(quantity->number);
+  return NotUnderstood("max-error", text, "like 0.012 or 1.05x");
+}
+
 std::string FormatBytes(int64_t bytes) {
   const double value = static_cast<double>(bytes);
   if (bytes < 1024) return fmt::format("{} B", bytes);

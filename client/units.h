@@ -15,10 +15,12 @@ namespace mico {
 //   latency   12ms, 800us, 1.5s, or a bare number of counts of the target's counter
 //   bytes     65536, 64KiB, 1MiB, 96KB
 //   accuracy  90%, 0.9
+//   error     0.012
 // InvalidArgument names the option, what was found and what is understood.
 absl::StatusOr<v1::Limit> ParseLatencyLimit(std::string_view text);
 absl::StatusOr<v1::Limit> ParseBytesLimit(std::string_view option, std::string_view text);
 absl::StatusOr<v1::Limit> ParseAccuracyLimit(std::string_view text);
+absl::StatusOr<v1::Limit> ParseErrorLimit(std::string_view text);
 
 // A whole number in decimal and nothing else; nothing where it is none or does not fit T.
 template <typename T>

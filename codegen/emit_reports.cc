@@ -10,9 +10,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json AccuracyJson(const std::optional<Accuracy>& accuracy) {
-  if (!accuracy.has_value()) return nullptr;
-  return {{"correct", accuracy->correct}, {"total", accuracy->total}};
+// Counts are there for the metrics that count.
+Json ScoreJson(const std::optional<Score>& score) {
+  if (!score.has_value()) return nullptr;
+  Json json;
+  if (CountsAnswers(score->metric)) json["correct"] = score->correct;
+  json["total"] = score->total;
+  json["metric"] = std::string(ToString(score->metric));
+  json["value"] = score->value;
+  json["interval_95"] = {score->low, score->high};
+  return json;
 }
 
 Json CostJson(const std::optional<Cost>& cost, CounterKind counts) {
@@ -69,12 +76,16 @@ std::string OutputLines(const Program& program) {
   return text;
 }
 
-std::string AccuracyLine(std::string_view split, const std::optional<Accuracy>& accuracy) {
-  if (!accuracy.has_value() || accuracy->total == 0) return "";
-  return fmt::format(
-      "| accuracy, {} | {:.2f} % ({} of {}) |\n", split,
-      100.0 * static_cast<double>(accuracy->correct) / static_cast<double>(accuracy->total),
-      accuracy->correct, accuracy->total);
+std::string ScoreLine(std::string_view split, const std::optional<Score>& score) {
+  if (!score.has_value() || !score->measured()) return "";
+  const Metric metric = score->metric;
+  const std::string counts = CountsAnswers(metric)
+                                 ? fmt::format("{} of {}", score->correct, score->total)
+                                 : fmt::format("{} samples", score->total);
+  return fmt::format("| {}, {} | {} ({}; 95 % interval {} to {}) |\n",
+                     metric == Metric::kTop1 ? "accuracy" : ToString(metric), split,
+                     FormatValue(*score), counts, FormatValue(metric, score->low),
+                     FormatValue(metric, score->high));
 }
 
 std::string CostLines(const Emission& emission) {
@@ -119,7 +130,7 @@ GeneratedFile EmitReadme(const Emission& emission) {
       "| | |\n|---|---|\n| model | {} |\n| quantized model | {} |\n| scheme | {} |\n",
       PlainText(info.model_digest), PlainText(info.quantized_digest), PlainText(info.scheme));
   text += OutputLines(program);
-  text += AccuracyLine("val", info.val) + AccuracyLine("test", info.test) + CostLines(emission);
+  text += ScoreLine("val", info.val) + ScoreLine("test", info.test) + CostLines(emission);
   text +=
       fmt::format("| RAM | {} bytes: arena {}, input {}, output {} |\n", work.peak_ram_bytes,
                   program.plan.arena_bytes, program.plan.input_bytes, program.plan.output_bytes);
@@ -131,24 +142,23 @@ GeneratedFile EmitReadme(const Emission& emission) {
 GeneratedFile EmitReport(const Emission& emission) {
   const auto& [program, info] = emission;
   const ProgramWork work = program.plan.Work(*program.graph);
-  const Json report = {
-      {"model", PlainText(info.model_name)},
-      {"model_digest", PlainText(info.model_digest)},
-      {"quantized_digest", PlainText(info.quantized_digest)},
-      {"generator_version", PlainText(info.generator_version)},
-      {"kernel_library", KernelLibraryDigest()},
-      {"target", PlainText(program.target->name)},
-      {"scheme", PlainText(info.scheme)},
-      {"accuracy", {{"val", AccuracyJson(info.val)}, {"test", AccuracyJson(info.test)}}},
-      {"predicted", CostJson(info.predicted, program.target->counts)},
-      {"ram",
-       {{"arena_bytes", program.plan.arena_bytes},
-        {"input_bytes", program.plan.input_bytes},
-        {"output_bytes", program.plan.output_bytes},
-        {"peak_bytes", work.peak_ram_bytes}}},
-      {"constant_bytes", work.constant_bytes},
-      {"outputs", OutputsJson(program)},
-      {"steps", StepsJson(program)}};
+  const Json report = {{"model", PlainText(info.model_name)},
+                       {"model_digest", PlainText(info.model_digest)},
+                       {"quantized_digest", PlainText(info.quantized_digest)},
+                       {"generator_version", PlainText(info.generator_version)},
+                       {"kernel_library", KernelLibraryDigest()},
+                       {"target", PlainText(program.target->name)},
+                       {"scheme", PlainText(info.scheme)},
+                       {"accuracy", {{"val", ScoreJson(info.val)}, {"test", ScoreJson(info.test)}}},
+                       {"predicted", CostJson(info.predicted, program.target->counts)},
+                       {"ram",
+                        {{"arena_bytes", program.plan.arena_bytes},
+                         {"input_bytes", program.plan.input_bytes},
+                         {"output_bytes", program.plan.output_bytes},
+                         {"peak_bytes", work.peak_ram_bytes}}},
+                       {"constant_bytes", work.constant_bytes},
+                       {"outputs", OutputsJson(program)},
+                       {"steps", StepsJson(program)}};
   return {"report.json", report.dump(2) + "\n"};
 }
 

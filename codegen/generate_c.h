@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
-#include "quant/accuracy.h"
 #include "quant/quantized_model.h"
+#include "quant/score.h"
 #include "target/latency_model.h"
 #include "target/target.h"
 
@@ -34,7 +34,7 @@ struct ArtifactInfo {
   std::string quantized_digest;          // of the QuantizedModel
   std::string scheme;                    // BitScheme::ToString
   std::vector<std::string> layer_names;  // of the quantized layers
-  std::optional<Accuracy> val, test;
+  std::optional<Score> val, test;
   std::optional<Cost> predicted;
   // Present for uint8 data: mico_model_prepare gets one 256-entry table per channel.
   bool input_is_uint8 = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "fmt/format.h"
 
@@ -31,6 +32,26 @@ std::vector<int64_t> LongExtents(const Shape& shape) {
   std::vector<int64_t> extents{shape.channels, shape.height, shape.width};
   std::erase(extents, 1);
   return extents;
+}
+
+// The variance of each of `elements` numbers over the samples, in two passes.
+template <typename T>
+std::vector<double> Variances(const std::vector<T>& values, int64_t elements) {
+  const double samples = static_cast<double>(values.size() / elements);
+  std::vector<double> means(elements), variances(elements);
+  for (size_t i = 0; i < values.size(); ++i) means[i % elements] += values[i];
+  for (double& mean : means) mean /= samples;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double distance = values[i] - means[i % elements];
+    variances[i % elements] += distance * distance;
+  }
+  for (double& variance : variances) variance /= samples;
+  return variances;
+}
+
+std::string DescribeAnswers(const Dataset& dataset) {
+  return dataset.target_elements == 0 ? fmt::format("{} classes", dataset.num_classes)
+                                      : fmt::format("{} float32 targets", dataset.target_elements);
 }
 
 }  // namespace
@@ -97,6 +118,34 @@ std::vector<float> Dataset::Prepared(Split which, int64_t index) const {
   return prepared;
 }
 
+std::vector<float> Dataset::Target(Split which, int64_t index) const {
+  if (target_elements == 0) return Prepared(which, index);
+  const auto first = split(which).targets.begin() + index * target_elements;
+  return {first, first + target_elements};
+}
+
+double Dataset::TargetVariance(Split which) const {
+  const SplitData& data = split(which);
+  if (target_elements > 0) {
+    const std::vector<double> variances = Variances(data.targets, target_elements);
+    return std::accumulate(variances.begin(), variances.end(), 0.0) /
+           static_cast<double>(target_elements);
+  }
+  const int64_t elements = sample_shape.elements();
+  const int64_t plane = sample_shape.height * sample_shape.width;
+  // Of what is stored; preparation only moves and stretches it, channel by channel.
+  const std::vector<double> stored =
+      is_uint8 ? Variances(data.bytes, elements) : Variances(data.floats, elements);
+  double sum = 0.0;
+  for (int64_t i = 0; i < elements; ++i) {
+    const double deviation =
+        preparation.std.size() == 1 ? preparation.std[0] : preparation.std[i / plane];
+    const double stretch = preparation.scale / deviation;
+    sum += stored[i] * stretch * stretch;
+  }
+  return sum / static_cast<double>(elements);
+}
+
 bool Dataset::PreparedNonNegative() const {
   // Scale and deviation are positive, so the least stored value gives the least prepared one.
   const std::vector<double> least = LeastStored(*this);
@@ -107,10 +156,10 @@ bool Dataset::PreparedNonNegative() const {
 }
 
 std::string Describe(const Dataset& dataset) {
-  return fmt::format("{}{} {}, {} classes; {} train, {} val{}, {} test{}",
+  return fmt::format("{}{} {}, {}; {} train, {} val{}, {} test{}",
                      dataset.source == DatasetSource::kImages ? "images of " : "",
                      ToString(dataset.sample_shape), dataset.is_uint8 ? "uint8" : "float32",
-                     dataset.num_classes, dataset.train.count, dataset.val.count,
+                     DescribeAnswers(dataset), dataset.train.count, dataset.val.count,
                      dataset.val_taken_from_train && !dataset.test_taken_from_train
                          ? " (the last tenth of train, shuffled)"
                          : "",

@@ -29,22 +29,25 @@ struct InputPreparation {
   friend bool operator==(const InputPreparation&, const InputPreparation&) = default;
 };
 
-// Samples in storage order NCHW (or N x features) and their labels.
+// Samples in storage order NCHW (or N x features) and what belongs to them: labels or targets.
 struct SplitData {
   int64_t count = 0;
   std::vector<uint8_t> bytes;   // filled when the file holds uint8 ...
   std::vector<float> floats;    // ... or float32
-  std::vector<int32_t> labels;  // [count]
+  std::vector<int32_t> labels;  // [count], class indices ...
+  std::vector<float> targets;   // ... or [count][target_elements], what the network should answer
 };
 
 // What it was made from.
 enum class DatasetSource { kArrays, kImages };
 
-// A labelled data set of class indices, in memory. Immutable once loaded; thread-safe to read.
+// A data set in memory, of class indices or of targets. Immutable once loaded; thread-safe to read.
 struct Dataset {
   Shape sample_shape;
   bool is_uint8 = false;
-  int num_classes = 0;  // largest label + 1 over all splits; of images: class folders
+  // Largest label + 1 over all splits; of images: class folders; 0 where there are targets.
+  int num_classes = 0;
+  int64_t target_elements = 0;  // numbers that y has for a sample; 0 where there are labels
   std::vector<std::string> class_names;  // of images: the folders' names, by label; else empty
   DatasetSource source = DatasetSource::kArrays;
   InputPreparation preparation;
@@ -56,6 +59,12 @@ struct Dataset {
   const SplitData& split(Split which) const;
   // Sample `index` as network inputs, channels x height x width.
   std::vector<float> Prepared(Split which, int64_t index) const;
+  // What the network should answer to sample `index`, flattened as ONNX does: its targets, or where
+  // there are none the prepared sample itself (an autoencoder).
+  std::vector<float> Target(Split which, int64_t index) const;
+  // The mean over the elements of their variance over the targets of a split: the squared error of
+  // whoever always answers the mean.
+  double TargetVariance(Split which) const;
   // True when no prepared value of any split is negative.
   bool PreparedNonNegative() const;
 };

@@ -205,6 +205,7 @@ class Warner {
 
   void WarnAboutBalance() {
     const auto present = LabelsWhere([](const ClassReport& one) { return one.train > 0; });
+    if (present.empty()) return;  // y is numbers
     const auto fewer = [&](size_t a, size_t b) {
       return report_.classes[a].train < report_.classes[b].train;
     };

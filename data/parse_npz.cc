@@ -57,10 +57,13 @@ class NpzReader {
     const std::string x_name = "x_" + split, y_name = "y_" + split;
     MICO_RETURN_IF_ERROR(ReadSamples(x_name, data));
     entries_.erase(x_name + ".npy");  // the bytes are copied: a large file is not held twice
-    MICO_RETURN_IF_ERROR(ReadLabels(y_name, data));
-    if (static_cast<int64_t>(data.labels.size()) != data.count) {
-      return Invalid("array '{}' has {} labels; '{}' has {} samples", y_name, data.labels.size(),
-                     x_name, data.count);
+    MICO_ASSIGN_OR_RETURN(const NpyArray answers, Array(y_name));
+    const bool targets = answers.type == NpyType::kF32;
+    MICO_RETURN_IF_ERROR(targets ? ReadTargets(y_name, answers, data)
+                                 : ReadLabels(y_name, answers, data));
+    if (answers.shape[0] != data.count) {
+      return Invalid("array '{}' has {} {}; '{}' has {} samples", y_name, answers.shape[0],
+                     targets ? "targets" : "labels", x_name, data.count);
     }
     return absl::OkStatus();
   }
@@ -129,10 +132,32 @@ class NpzReader {
                    bad - values.begin());
   }
 
-  absl::Status ReadLabels(const std::string& name, SplitData& data) {
-    MICO_ASSIGN_OR_RETURN(const NpyArray array, Array(name));
+  // y as numbers: what the network should answer, any shape of its outputs.
+  absl::Status ReadTargets(const std::string& name, const NpyArray& array, SplitData& data) {
+    if (dataset_.num_classes > 0) {
+      return Invalid("array '{}' is float32; 'y_train' has integers", name);
+    }
+    if (array.shape.empty() || array.elements() == 0) {
+      return Invalid("array '{}' has shape {}; needed (N, outputs)", name, ShapeText(array.shape));
+    }
+    const int64_t elements = array.elements() / array.shape[0];
+    if (dataset_.target_elements > 0 && dataset_.target_elements != elements) {
+      return Invalid("array '{}' has {} numbers a sample; 'y_train' has {}", name, elements,
+                     dataset_.target_elements);
+    }
+    dataset_.target_elements = elements;
+    data.targets.resize(array.elements());
+    std::memcpy(data.targets.data(), array.values.data(), array.values.size());
+    return CheckFinite(name, data.targets);
+  }
+
+  absl::Status ReadLabels(const std::string& name, const NpyArray& array, SplitData& data) {
     if (!IsInteger(array.type)) {
-      return Invalid("array '{}' is {}; needed integers", name, ToString(array.type));
+      return Invalid("array '{}' is {}; needed integers (classes) or float32 (targets)", name,
+                     ToString(array.type));
+    }
+    if (dataset_.target_elements > 0) {
+      return Invalid("array '{}' is {}; 'y_train' is float32", name, ToString(array.type));
     }
     const bool is_column = array.shape.size() == 2 && array.shape[1] == 1;
     if (array.shape.size() != 1 && !is_column) {
@@ -167,7 +192,7 @@ class NpzReader {
     const int64_t size = dataset_.sample_shape.elements();
     SplitData selected;
     selected.count = static_cast<int64_t>(indices.size());
-    const auto copy = [&](const auto& from, auto& to, int64_t index) {
+    const auto copy = [](const auto& from, auto& to, int64_t index, int64_t size) {
       if (from.empty()) return;
       const auto begin = from.begin() + index * size;
       to.insert(to.end(), begin, begin + size);
@@ -175,9 +200,10 @@ class NpzReader {
     if (!all.bytes.empty()) selected.bytes.reserve(indices.size() * size);
     if (!all.floats.empty()) selected.floats.reserve(indices.size() * size);
     for (const int64_t index : indices) {
-      copy(all.bytes, selected.bytes, index);
-      copy(all.floats, selected.floats, index);
-      selected.labels.push_back(all.labels[index]);
+      copy(all.bytes, selected.bytes, index, size);
+      copy(all.floats, selected.floats, index, size);
+      copy(all.labels, selected.labels, index, 1);
+      copy(all.targets, selected.targets, index, dataset_.target_elements);
     }
     return selected;
   }

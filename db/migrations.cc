@@ -166,7 +166,40 @@ CREATE TABLE artifacts (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<std::string_view, 1> kMigrations{kFirst};
+// Several metrics. Values and intervals of top1 and top5 follow from the counts and stay NULL.
+constexpr std::string_view kMetrics = R"sql(
+ALTER TABLE datasets ADD COLUMN target_elements INTEGER;
+ALTER TABLE datasets ADD COLUMN val_ones INTEGER;
+ALTER TABLE datasets ADD COLUMN test_ones INTEGER;
+ALTER TABLE datasets ADD COLUMN val_variance REAL;
+
+ALTER TABLE calibrations ADD COLUMN metric TEXT NOT NULL DEFAULT 'top1';
+ALTER TABLE calibrations ADD COLUMN float_val_value REAL;
+ALTER TABLE calibrations ADD COLUMN float_val_low REAL;
+ALTER TABLE calibrations ADD COLUMN float_val_high REAL;
+ALTER TABLE calibrations ADD COLUMN float_test_value REAL;
+ALTER TABLE calibrations ADD COLUMN float_test_low REAL;
+ALTER TABLE calibrations ADD COLUMN float_test_high REAL;
+
+ALTER TABLE jobs ADD COLUMN metric TEXT NOT NULL DEFAULT 'top1';
+ALTER TABLE jobs ADD COLUMN float_val_value REAL;
+ALTER TABLE jobs ADD COLUMN float_val_low REAL;
+ALTER TABLE jobs ADD COLUMN float_val_high REAL;
+ALTER TABLE jobs ADD COLUMN float_test_value REAL;
+ALTER TABLE jobs ADD COLUMN float_test_low REAL;
+ALTER TABLE jobs ADD COLUMN float_test_high REAL;
+ALTER TABLE jobs ADD COLUMN max_error REAL;
+
+ALTER TABLE trials ADD COLUMN metric TEXT NOT NULL DEFAULT 'top1';
+ALTER TABLE trials ADD COLUMN value REAL;
+ALTER TABLE trials ADD COLUMN low REAL;
+ALTER TABLE trials ADD COLUMN high REAL;
+ALTER TABLE trials ADD COLUMN test_value REAL;
+ALTER TABLE trials ADD COLUMN test_low REAL;
+ALTER TABLE trials ADD COLUMN test_high REAL;
+)sql";
+
+constexpr std::array<std::string_view, 2> kMigrations{kFirst, kMetrics};
 
 }  // namespace
 

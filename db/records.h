@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
-#include "quant/accuracy.h"
+#include "quant/score.h"
 #include "search/trial.h"
 
 namespace mico {
@@ -25,6 +25,13 @@ struct ModelRecord {
   TimePoint created{};
 };
 
+// What metrics ask of a data set.
+struct TargetFacts {
+  int64_t elements = 0;                 // numbers that y has for a sample; 0: class labels
+  int64_t val_ones = 0, test_ones = 0;  // samples labelled 1
+  double val_variance = 0.0;            // Dataset::TargetVariance
+};
+
 struct DatasetRecord {
   Digest digest;
   std::string name, description;
@@ -32,6 +39,7 @@ struct DatasetRecord {
   int64_t bytes = 0, val_samples = 0, test_samples = 0, classes = 0;
   bool input_non_negative = false, val_taken_from_train = false;
   TimePoint created{};
+  std::optional<TargetFacts> targets;  // absent in rows of before there were several metrics
 };
 
 struct WorkerRecord {
@@ -48,9 +56,9 @@ struct TargetRecord {
 };
 
 struct CalibrationRecord {
-  std::string key;  // what the calibration depends on
+  std::string key;  // what the calibration and the scores depend on
   Digest digest;
-  Accuracy float_val, float_test;
+  Score float_val, float_test;
 };
 
 enum class JobState { kPreparing, kSearching, kFinishing, kDone, kFailed, kCancelled };
@@ -65,7 +73,7 @@ struct JobRecord {
   std::string error, stop_reason;
   std::vector<std::string> warnings;  // one line each
   Digest calibration;                 // empty: not calibrated yet
-  Accuracy float_val, float_test;
+  Score float_val, float_test;
   Limits limits;  // resolved to absolute numbers as far as they are known
   double hypervolume = 0.0;
   std::vector<std::string> layer_names;  // of the quantized layers
@@ -75,7 +83,7 @@ struct JobRecord {
 // A trial and what only the final front has.
 struct TrialRecord {
   Trial trial;
-  Accuracy test;
+  Score test;
 };
 
 enum class TaskState { kWaiting, kLeased, kDone, kFailed, kCancelled };

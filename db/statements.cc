@@ -43,7 +43,12 @@ class Binder {
   Binder& HexOrNull(const Digest& digest) { return digest.empty() ? Null() : Hex(digest); }
   Binder& IntOrNull(const std::optional<int64_t>& value) { return value ? Int(*value) : Null(); }
   Binder& RealOrNull(const std::optional<double>& value) { return value ? Real(*value) : Null(); }
-  Binder& Share(const Accuracy& accuracy) { return Int(accuracy.correct).Int(accuracy.total); }
+  // correct, total, value, low, high; metrics stand in a column of their own.
+  Binder& ScoreOf(const Score& score) {
+    Int(score.correct).Int(score.total);
+    if (CountsAnswers(score.metric)) return Null().Null().Null();
+    return Real(score.value).Real(score.low).Real(score.high);
+  }
 
   void Run() { statement_.exec(); }
   bool Next() { return statement_.executeStep(); }
@@ -64,9 +69,16 @@ class Row {
   bool Bool() { return Int() != 0; }
   double Real() { return statement_.getColumn(index_++).getDouble(); }
   TimePoint Time() { return TimePoint(std::chrono::milliseconds(Int())); }
-  Accuracy Share() {
-    const int64_t correct = Int();
-    return {correct, Int()};
+  Metric MetricName() {
+    const absl::StatusOr<Metric> metric = ParseMetric(Text());
+    if (!metric.ok()) throw std::runtime_error(std::string(metric.status().message()));
+    return *metric;
+  }
+  Score ScoreOf(Metric metric) {
+    const int64_t correct = Int(), total = Int();
+    const double value = Real(), low = Real(), high = Real();
+    if (CountsAnswers(metric)) return CountScore(metric, correct, total);
+    return {metric, 0, total, value, low, high};
   }
   std::optional<int64_t> IntOrNull() {
     if (SkipNull()) return std::nullopt;
@@ -147,9 +159,10 @@ ModelRecord ReadModel(SQLite::Statement& statement) {
   return model;
 }
 
-#define MICO_DATASET_COLUMNS                                                             \
-  "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, " \
-  "input_non_negative, val_taken_from_train, created_ms"
+#define MICO_DATASET_COLUMNS                                                                     \
+  "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, "         \
+  "input_non_negative, val_taken_from_train, created_ms, target_elements, val_ones, test_ones, " \
+  "val_variance"
 DatasetRecord ReadDataset(SQLite::Statement& statement) {
   Row row(statement);
   DatasetRecord dataset;
@@ -164,14 +177,27 @@ DatasetRecord ReadDataset(SQLite::Statement& statement) {
   dataset.input_non_negative = row.Bool();
   dataset.val_taken_from_train = row.Bool();
   dataset.created = row.Time();
+  if (const std::optional<int64_t> elements = row.IntOrNull()) {
+    TargetFacts& targets = dataset.targets.emplace();
+    targets.elements = *elements;
+    targets.val_ones = row.Int();
+    targets.test_ones = row.Int();
+    targets.val_variance = row.Real();
+  }
   return dataset;
 }
 
+#define MICO_CALIBRATION_COLUMNS                                                              \
+  "key, digest, metric, float_val_correct, float_val_total, float_val_value, float_val_low, " \
+  "float_val_high, float_test_correct, float_test_total, float_test_value, float_test_low, "  \
+  "float_test_high"
+
 #define MICO_JOB_COLUMNS                                                                        \
   "id, spec, target, model_digest, dataset_digest, package_digest, state, error, stop_reason, " \
-  "warnings, calibration_digest, float_val_correct, float_val_total, float_test_correct, "      \
-  "float_test_total, max_latency, max_ram, max_flash, min_accuracy, hypervolume, layer_names, " \
-  "created_ms, ended_ms"
+  "warnings, calibration_digest, metric, float_val_correct, float_val_total, float_val_value, " \
+  "float_val_low, float_val_high, float_test_correct, float_test_total, float_test_value, "     \
+  "float_test_low, float_test_high, max_latency, max_ram, max_flash, min_accuracy, max_error, " \
+  "hypervolume, layer_names, created_ms, ended_ms"
 JobRecord ReadJob(SQLite::Statement& statement) {
   Row row(statement);
   JobRecord job;
@@ -186,12 +212,14 @@ JobRecord ReadJob(SQLite::Statement& statement) {
   job.stop_reason = row.Text();
   job.warnings = SplitLines(row.Text());
   job.calibration = row.Hex();
-  job.float_val = row.Share();
-  job.float_test = row.Share();
+  const Metric metric = row.MetricName();
+  job.float_val = row.ScoreOf(metric);
+  job.float_test = row.ScoreOf(metric);
   job.limits.max_latency_cycles = row.IntOrNull();
   job.limits.max_ram_bytes = row.IntOrNull();
   job.limits.max_flash_bytes = row.IntOrNull();
   job.limits.min_accuracy = row.RealOrNull();
+  job.limits.max_error = row.RealOrNull();
   job.hypervolume = row.Real();
   job.layer_names = SplitLines(row.Text());
   job.created = row.Time();
@@ -199,9 +227,10 @@ JobRecord ReadJob(SQLite::Statement& statement) {
   return job;
 }
 
-#define MICO_TRIAL_COLUMNS                                                           \
-  "number, scheme, samples, label, state, latency, ram, flash, correct, total, kl, " \
-  "quantized_digest, test_correct, test_total, error"
+#define MICO_TRIAL_COLUMNS                                                                      \
+  "number, scheme, samples, label, state, latency, ram, flash, metric, correct, total, value, " \
+  "low, high, kl, quantized_digest, test_correct, test_total, test_value, test_low, "           \
+  "test_high, error"
 TrialRecord ReadTrial(SQLite::Statement& statement) {
   Row row(statement);
   TrialRecord record;
@@ -216,11 +245,11 @@ TrialRecord ReadTrial(SQLite::Statement& statement) {
   trial.cost.latency_cycles = row.Int();
   trial.cost.peak_ram_bytes = row.Int();
   trial.cost.flash_bytes = row.Int();
-  trial.correct = row.Int();
-  trial.total = row.Int();
-  trial.kl = row.Real();
+  const Metric metric = row.MetricName();
+  trial.val = row.ScoreOf(metric);
+  trial.divergence = row.Real();
   trial.quantized_digest = row.Text();
-  record.test = row.Share();
+  record.test = row.ScoreOf(metric);
   trial.error = row.Text();
   return record;
 }
@@ -342,17 +371,17 @@ std::optional<std::string> StoreView::FindLatencyTable(const std::string& profil
 }
 
 std::optional<CalibrationRecord> StoreView::FindCalibration(const std::string& key) {
-  SQLite::Statement& statement = connection_.Prepare(
-      "SELECT key, digest, float_val_correct, float_val_total, float_test_correct, "
-      "float_test_total FROM calibrations WHERE key = ?");
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT " MICO_CALIBRATION_COLUMNS " FROM calibrations WHERE key = ?");
   Binder(statement).Text(key);
   return ReadOne<CalibrationRecord>(statement, [](SQLite::Statement& found) {
     Row row(found);
     CalibrationRecord calibration;
     calibration.key = row.Text();
     calibration.digest = row.Hex();
-    calibration.float_val = row.Share();
-    calibration.float_test = row.Share();
+    const Metric metric = row.MetricName();
+    calibration.float_val = row.ScoreOf(metric);
+    calibration.float_test = row.ScoreOf(metric);
     return calibration;
   });
 }
@@ -490,9 +519,12 @@ void StoreTransaction::AddModel(const ModelRecord& model) {
 }
 
 void StoreTransaction::AddDataset(const DatasetRecord& dataset) {
-  SQLite::Statement& statement =
-      connection_.Prepare("INSERT OR IGNORE INTO datasets (" MICO_DATASET_COLUMNS
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  const TargetFacts targets = dataset.targets.value_or(TargetFacts());
+  SQLite::Statement& statement = connection_.Prepare(
+      "INSERT INTO datasets (" MICO_DATASET_COLUMNS
+      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET "
+      "target_elements = excluded.target_elements, val_ones = excluded.val_ones, "
+      "test_ones = excluded.test_ones, val_variance = excluded.val_variance");
   Binder(statement)
       .Hex(dataset.digest)
       .Text(dataset.name)
@@ -505,17 +537,23 @@ void StoreTransaction::AddDataset(const DatasetRecord& dataset) {
       .Int(dataset.input_non_negative)
       .Int(dataset.val_taken_from_train)
       .Time(dataset.created)
+      .Int(targets.elements)
+      .Int(targets.val_ones)
+      .Int(targets.test_ones)
+      .Real(targets.val_variance)
       .Run();
 }
 
 void StoreTransaction::AddCalibration(const CalibrationRecord& calibration) {
   SQLite::Statement& statement =
-      connection_.Prepare("INSERT OR IGNORE INTO calibrations VALUES (?, ?, ?, ?, ?, ?)");
+      connection_.Prepare("INSERT OR IGNORE INTO calibrations (" MICO_CALIBRATION_COLUMNS
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Text(calibration.key)
       .Hex(calibration.digest)
-      .Share(calibration.float_val)
-      .Share(calibration.float_test)
+      .Text(ToString(calibration.float_val.metric))
+      .ScoreOf(calibration.float_val)
+      .ScoreOf(calibration.float_test)
       .Run();
 }
 
@@ -571,21 +609,25 @@ void StoreTransaction::AddJob(const JobRecord& job) {
 void StoreTransaction::UpdateJob(const JobRecord& job) {
   SQLite::Statement& statement = connection_.Prepare(
       "UPDATE jobs SET state = ?, error = ?, stop_reason = ?, warnings = ?, "
-      "calibration_digest = ?, float_val_correct = ?, float_val_total = ?, "
-      "float_test_correct = ?, float_test_total = ?, max_latency = ?, max_ram = ?, "
-      "max_flash = ?, min_accuracy = ?, hypervolume = ?, ended_ms = ? WHERE id = ?");
+      "calibration_digest = ?, metric = ?, float_val_correct = ?, float_val_total = ?, "
+      "float_val_value = ?, float_val_low = ?, float_val_high = ?, float_test_correct = ?, "
+      "float_test_total = ?, float_test_value = ?, float_test_low = ?, float_test_high = ?, "
+      "max_latency = ?, max_ram = ?, max_flash = ?, min_accuracy = ?, max_error = ?, "
+      "hypervolume = ?, ended_ms = ? WHERE id = ?");
   Binder(statement)
       .Text(ToString(job.state))
       .Text(job.error)
       .Text(job.stop_reason)
       .Text(absl::StrJoin(job.warnings, "\n"))
       .HexOrNull(job.calibration)
-      .Share(job.float_val)
-      .Share(job.float_test)
+      .Text(ToString(job.float_val.metric))
+      .ScoreOf(job.float_val)
+      .ScoreOf(job.float_test)
       .IntOrNull(job.limits.max_latency_cycles)
       .IntOrNull(job.limits.max_ram_bytes)
       .IntOrNull(job.limits.max_flash_bytes)
       .RealOrNull(job.limits.min_accuracy)
+      .RealOrNull(job.limits.max_error)
       .Real(job.hypervolume)
       .Time(job.ended)
       .Text(job.id)
@@ -623,16 +665,17 @@ void StoreTransaction::UpdateTrial(const std::string& job, const TrialRecord& re
                                    TimePoint now) {
   const Trial& trial = record.trial;
   SQLite::Statement& statement = connection_.Prepare(
-      "UPDATE trials SET state = ?, correct = ?, total = ?, kl = ?, quantized_digest = ?, "
-      "test_correct = ?, test_total = ?, error = ?, ended_ms = ? "
+      "UPDATE trials SET state = ?, metric = ?, correct = ?, total = ?, value = ?, low = ?, "
+      "high = ?, kl = ?, quantized_digest = ?, test_correct = ?, test_total = ?, "
+      "test_value = ?, test_low = ?, test_high = ?, error = ?, ended_ms = ? "
       "WHERE job_id = ? AND number = ?");
   Binder(statement)
       .Text(kTrialStates[static_cast<size_t>(trial.state)])
-      .Int(trial.correct)
-      .Int(trial.total)
-      .Real(trial.kl)
+      .Text(ToString(trial.val.metric))
+      .ScoreOf(trial.val)
+      .Real(trial.divergence)
       .Text(trial.quantized_digest)
-      .Share(record.test)
+      .ScoreOf(record.test)
       .Text(trial.error)
       .Time(now)
       .Text(job)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -85,6 +86,17 @@ absl::StatusOr<CounterKind> ReadCounter(const std::string& text) {
              "cycles | instructions | nanoseconds");
 }
 
+// The default is not written: what was stored or hashed before there were several stays the same.
+std::string MetricName(Metric metric) {
+  return metric == Metric::kTop1 ? std::string() : std::string(ToString(metric));
+}
+
+absl::StatusOr<Metric> ReadMetric(std::string_view field, const std::string& name) {
+  absl::StatusOr<Metric> metric = ParseMetric(name);
+  if (metric.ok()) return metric;
+  return Bad(field, fmt::format("'{}'", name.substr(0, 80)), "top1, top5, mse or auc");
+}
+
 // --- tasks
 
 v1::CalibrateTask ToProto(const CalibrateTask& task) {
@@ -93,6 +105,7 @@ v1::CalibrateTask ToProto(const CalibrateTask& task) {
   message.set_dataset_digest(task.dataset.hex());
   message.set_train_samples(task.train_samples);
   message.set_seed(task.seed);
+  message.set_metric(MetricName(task.metric));
   return message;
 }
 
@@ -104,6 +117,7 @@ absl::StatusOr<CalibrateTask> FromProto(const v1::CalibrateTask& message) {
   MICO_RETURN_IF_ERROR(CheckNotNegative("calibrate.train_samples", message.train_samples()));
   task.train_samples = message.train_samples();
   task.seed = message.seed();
+  MICO_ASSIGN_OR_RETURN(task.metric, ReadMetric("calibrate.metric", message.metric()));
   return task;
 }
 
@@ -139,6 +153,7 @@ v1::EvaluateTask ToProto(const EvaluateTask& task) {
   message.set_samples(task.samples);
   for (const BitScheme& scheme : task.schemes) *message.add_schemes() = mico::ToProto(scheme);
   message.set_upload_models(task.upload_models);
+  message.set_metric(MetricName(task.metric));
   return message;
 }
 
@@ -158,6 +173,7 @@ absl::StatusOr<EvaluateTask> FromProto(const v1::EvaluateTask& message) {
     task.schemes.push_back(std::move(converted));
   }
   task.upload_models = message.upload_models();
+  MICO_ASSIGN_OR_RETURN(task.metric, ReadMetric("evaluate.metric", message.metric()));
   return task;
 }
 
@@ -224,8 +240,8 @@ void SetResult(const EvaluateResult& result, v1::TaskResult& message) {
   for (const SchemeResult& scheme : result.schemes) {
     v1::SchemeResult& added = *out.add_schemes();
     added.set_error(scheme.error);
-    *added.mutable_accuracy() = mico::ToProto(scheme.accuracy);
-    added.set_kl(scheme.kl);
+    *added.mutable_accuracy() = mico::ToProto(scheme.score);
+    added.set_kl(scheme.divergence);
     added.set_quantized_digest(scheme.quantized.hex());
     added.set_evaluation_ms(scheme.evaluation.count());
   }
@@ -255,11 +271,11 @@ absl::StatusOr<SchemeResult> FromProto(const v1::SchemeResult& message) {
   SchemeResult result;
   MICO_RETURN_IF_ERROR(CheckText("schemes.error", message.error(), kMostError));
   result.error = message.error();
-  MICO_ASSIGN_OR_RETURN(result.accuracy, mico::FromProto(message.accuracy()));
+  MICO_ASSIGN_OR_RETURN(result.score, mico::FromProto(message.accuracy()));
   if (!std::isfinite(message.kl()) || message.kl() < -1e-6) {
     return Bad("schemes.kl", fmt::format("{}", message.kl()), "a finite number, 0 or more");
   }
-  result.kl = std::max(message.kl(), 0.0);
+  result.divergence = std::max(message.kl(), 0.0);
   MICO_ASSIGN_OR_RETURN(result.quantized,
                         ReadOptionalDigest("schemes.quantized_digest", message.quantized_digest()));
   MICO_RETURN_IF_ERROR(CheckNotNegative("schemes.evaluation_ms", message.evaluation_ms()));
@@ -395,7 +411,23 @@ absl::StatusOr<RequestedLimits> ReadLimits(const v1::Limits& message) {
     MICO_ASSIGN_OR_RETURN(limits.min_accuracy,
                           ReadLimit("limits.min_accuracy", message.min_accuracy()));
   }
+  if (message.has_max_error()) {
+    MICO_ASSIGN_OR_RETURN(limits.max_error, ReadLimit("limits.max_error", message.max_error()));
+  }
   return limits;
+}
+
+// A limit on the value is for metrics where more is better, or for one where less is.
+absl::Status CheckLimitsSuit(const RequestedLimits& limits, Metric metric) {
+  if (limits.min_accuracy && LowerIsBetter(metric)) {
+    return Bad("limits.min_accuracy", fmt::format("with metric {}", ToString(metric)),
+               "max_error, or a metric where more is better: top1, top5, auc");
+  }
+  if (limits.max_error && !LowerIsBetter(metric)) {
+    return Bad("limits.max_error", fmt::format("with metric {}", ToString(metric)),
+               "min_accuracy, or metric mse");
+  }
+  return absl::OkStatus();
 }
 
 void WriteLimits(const RequestedLimits& limits, v1::Limits& message) {
@@ -403,6 +435,7 @@ void WriteLimits(const RequestedLimits& limits, v1::Limits& message) {
   if (limits.max_ram) *message.mutable_max_ram() = ToProto(*limits.max_ram);
   if (limits.max_flash) *message.mutable_max_flash() = ToProto(*limits.max_flash);
   if (limits.min_accuracy) *message.mutable_min_accuracy() = ToProto(*limits.min_accuracy);
+  if (limits.max_error) *message.mutable_max_error() = ToProto(*limits.max_error);
 }
 
 }  // namespace
@@ -444,19 +477,34 @@ absl::StatusOr<Cost> FromProto(const v1::Cost& message) {
   return Cost{message.latency_cycles(), message.peak_ram_bytes(), message.flash_bytes()};
 }
 
-v1::Accuracy ToProto(const Accuracy& accuracy) {
+v1::Accuracy ToProto(const Score& score) {
   v1::Accuracy message;
-  message.set_correct(accuracy.correct);
-  message.set_total(accuracy.total);
+  message.set_correct(score.correct);
+  message.set_total(score.total);
+  message.set_metric(std::string(ToString(score.metric)));
+  message.set_value(score.value);
+  message.set_low(score.low);
+  message.set_high(score.high);
   return message;
 }
 
-absl::StatusOr<Accuracy> FromProto(const v1::Accuracy& message) {
+absl::StatusOr<Score> FromProto(const v1::Accuracy& message) {
+  MICO_ASSIGN_OR_RETURN(const Metric metric, ReadMetric("accuracy.metric", message.metric()));
   if (message.correct() < 0 || message.correct() > message.total()) {
     return Bad("accuracy", fmt::format("{} of {}", message.correct(), message.total()),
                "0 <= correct <= total");
   }
-  return Accuracy{message.correct(), message.total()};
+  if (CountsAnswers(metric)) return CountScore(metric, message.correct(), message.total());
+  const double most = metric == Metric::kAuc ? 1.0 : std::numeric_limits<double>::max();
+  // Not a number compares with nothing.
+  if (!(0.0 <= message.low() && message.low() <= message.value() &&
+        message.value() <= message.high() && message.high() <= most)) {
+    return Bad("accuracy",
+               fmt::format("{} {} from {} to {}", ToString(metric), message.value(), message.low(),
+                           message.high()),
+               fmt::format("0 <= low <= value <= high <= {}", most));
+  }
+  return Score{metric, 0, message.total(), message.value(), message.low(), message.high()};
 }
 
 v1::Target ToProto(const Target& target) {
@@ -669,6 +717,7 @@ v1::JobSpec ToProto(const JobSpec& spec) {
   message.set_trials(spec.trials);
   message.set_seed(spec.seed);
   message.set_calibration_samples(spec.calibration_samples);
+  message.set_metric(MetricName(spec.metric));
   return message;
 }
 
@@ -695,6 +744,8 @@ absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
                "1 to 1000000");
   }
   spec.seed = message.seed();
+  MICO_ASSIGN_OR_RETURN(spec.metric, ReadMetric("spec.metric", message.metric()));
+  MICO_RETURN_IF_ERROR(CheckLimitsSuit(spec.limits, spec.metric));
   return spec;
 }
 
@@ -717,8 +768,8 @@ v1::Trial ToProto(const Trial& trial) {
       message.set_state(v1::TRIAL_STATE_FAILED);
       break;
   }
-  if (trial.total > 0) *message.mutable_val() = ToProto(Accuracy{trial.correct, trial.total});
-  message.set_kl(trial.kl);
+  if (trial.val.measured()) *message.mutable_val() = ToProto(trial.val);
+  message.set_kl(trial.divergence);
   *message.mutable_cost() = ToProto(trial.cost);
   message.set_quantized_digest(trial.quantized_digest);
   message.set_error(trial.error);

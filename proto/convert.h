@@ -24,8 +24,8 @@ absl::StatusOr<BitScheme> FromProto(const v1::BitScheme& message);
 v1::Cost ToProto(const Cost& cost);
 absl::StatusOr<Cost> FromProto(const v1::Cost& message);
 
-v1::Accuracy ToProto(const Accuracy& accuracy);
-absl::StatusOr<Accuracy> FromProto(const v1::Accuracy& message);
+v1::Accuracy ToProto(const Score& score);
+absl::StatusOr<Score> FromProto(const v1::Accuracy& message);
 
 v1::Target ToProto(const Target& target);
 absl::StatusOr<Target> FromProto(const v1::Target& message);
@@ -46,7 +46,8 @@ v1::SynchronizeResponse ToProto(const WorkerOrder& order);
 absl::StatusOr<WorkerOrder> FromProto(const v1::SynchronizeResponse& message);
 
 v1::JobSpec ToProto(const JobSpec& spec);
-// Empty strategy, 0 trials and 0 calibration samples become the defaults of JobSpec.
+// Empty strategy and metric, 0 trials and 0 calibration samples become the defaults of JobSpec. A
+// limit that its metric does not know is refused.
 absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message);
 
 // All but `test` and `within_limits`, which a Trial does not know.

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "base/digest.h"
 #include "data/dataset.h"
-#include "quant/accuracy.h"
 #include "quant/bit_scheme.h"
+#include "quant/score.h"
 #include "target/cost.h"
 #include "target/target.h"
 
@@ -26,12 +26,13 @@ struct CalibrateTask {
   Digest dataset;  // blob: .npz
   int64_t train_samples = 0;
   uint64_t seed = 0;
+  Metric metric = Metric::kTop1;
   friend bool operator==(const CalibrateTask&, const CalibrateTask&) = default;
 };
 struct CalibrateResult {
   Digest calibration;
   bool input_non_negative = false;
-  Accuracy float_val, float_test;
+  Score float_val, float_test;
 };
 
 struct ProfileTask {
@@ -50,12 +51,13 @@ struct EvaluateTask {
   int64_t samples = 0;  // the first so many; 0: all
   std::vector<BitScheme> schemes;
   bool upload_models = false;
+  Metric metric = Metric::kTop1;
   friend bool operator==(const EvaluateTask&, const EvaluateTask&) = default;
 };
 struct SchemeResult {
   std::string error;  // set when this scheme cannot be evaluated
-  Accuracy accuracy;
-  double kl = 0.0;
+  Score score;
+  double divergence = 0.0;
   Digest quantized;
   std::chrono::milliseconds evaluation{0};
 };
@@ -67,7 +69,7 @@ struct ArtifactTask {
   Digest quantized, model, dataset;
   std::string target_name;
   BitScheme scheme;
-  Accuracy val, test;  // total 0: not known
+  Score val, test;  // total 0: not known
   Cost predicted;
   friend bool operator==(const ArtifactTask&, const ArtifactTask&) = default;
 };
@@ -128,7 +130,7 @@ struct RequestedLimit {
   friend bool operator==(const RequestedLimit&, const RequestedLimit&) = default;
 };
 struct RequestedLimits {
-  std::optional<RequestedLimit> max_latency, max_ram, max_flash, min_accuracy;
+  std::optional<RequestedLimit> max_latency, max_ram, max_flash, min_accuracy, max_error;
   friend bool operator==(const RequestedLimits&, const RequestedLimits&) = default;
 };
 
@@ -143,6 +145,7 @@ struct JobSpec {
   int64_t trials = 64;
   uint64_t seed = 0;
   int64_t calibration_samples = 256;
+  Metric metric = Metric::kTop1;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 

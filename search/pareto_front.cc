@@ -77,13 +77,13 @@ std::vector<int> ParetoFront(std::span<const Trial> trials, const Limits& limits
     if (a.cost.latency_cycles != b.cost.latency_cycles) {
       return a.cost.latency_cycles < b.cost.latency_cycles;
     }
-    if (a.accuracy() != b.accuracy()) return a.accuracy() > b.accuracy();
+    if (a.val.value != b.val.value) return a.val.IsBetterThan(b.val);
     return a.number < b.number;
   });
-  double best = -1.0;
+  const Score* best = nullptr;
   std::erase_if(order, [&](int i) {
-    if (trials[i].accuracy() <= best) return true;
-    best = trials[i].accuracy();
+    if (best != nullptr && !trials[i].val.IsBetterThan(*best)) return true;
+    best = &trials[i].val;
     return false;
   });
   return order;

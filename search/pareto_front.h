@@ -8,7 +8,8 @@
 namespace mico {
 
 // Indices into `trials` of the finished non-probe trials inside `limits` that no other such trial
-// dominates in (latency, accuracy); ascending latency; of equal points the lowest number.
+// dominates in (latency, value on val); ascending latency and goodness; of equal points the lowest
+// number.
 std::vector<int> ParetoFront(std::span<const Trial> trials, const Limits& limits);
 
 // A point to be minimised in both coordinates.

@@ -14,19 +14,19 @@ namespace {
 
 // At most this share of the budget goes into probes.
 constexpr double kProbeShare = 0.35;
-// A probe sees at least this many images, and no more than the second number: KL converges sooner
-// than accuracy does.
+// A probe sees at least this many images, and no more than the second number: the divergence
+// converges sooner than a score does.
 constexpr int64_t kFewestImages = 32;
 constexpr int64_t kMostImages = 512;
-// Accuracy this far below the uniform 8-bit network's is of no interest: differences down there do
+// An error this far above the uniform 8-bit network's is of no interest: differences up there do
 // not attract evaluations.
-constexpr double kAccuracyRange = 0.20;
+constexpr double kErrorRange = 0.20;
 // Members of one round: enough for a few workers, few enough to learn between rounds.
 constexpr size_t kRoundSize = 8;
 // Partial sums kept while merging layers: more than a screen could show, few enough for
 // milliseconds.
 constexpr size_t kMostPartialSums = 4000;
-// What a gap is worth where both neighbours are equally accurate, so that flat parts are looked at
+// What a gap is worth where both neighbours are equally good, so that flat parts are looked at
 // in the end too.
 constexpr double kFlatGap = 0.002;
 
@@ -67,11 +67,13 @@ int64_t ImagesPerProbe(const SearchSpace& space, const SearchHistory& history, s
   return std::max<int64_t>(1, std::min(images, space.val_samples - 1));
 }
 
-// KL of every finished probe.
+// Divergence of every finished probe.
 std::map<BitScheme, double> ProbeResults(const SearchHistory& history) {
   std::map<BitScheme, double> results;
   for (const Trial& trial : history.trials) {
-    if (trial.is_probe() && trial.state == TrialState::kFinished) results[trial.scheme] = trial.kl;
+    if (trial.is_probe() && trial.state == TrialState::kFinished) {
+      results[trial.scheme] = trial.divergence;
+    }
   }
   return results;
 }
@@ -85,12 +87,12 @@ struct LayerOptions {
 class AdditiveModel {
  public:
   AdditiveModel(const SearchSpace& space, const SearchHistory& history)
-      : space_(space), kl_(ProbeResults(history)), widest_(Widest(space)) {}
+      : space_(space), divergence_(ProbeResults(history)), widest_(Widest(space)) {}
 
   // Costs are latency plus `flash_weight` counts for each byte of flash.
   std::vector<BitScheme> Front(double flash_weight) const {
     const absl::StatusOr<Cost> base = space_.cost(widest_);
-    if (!base.ok() || !kl_.contains(widest_)) return {};
+    if (!base.ok() || !divergence_.contains(widest_)) return {};
     std::vector<LayerOptions> layers;
     std::vector<std::vector<AdditiveOption>> options;
     for (size_t layer = 0; layer < widest_.size(); ++layer) {
@@ -131,24 +133,24 @@ class AdditiveModel {
     double loss = 0.0;
     for (const LayerBits change : {LayerBits{bits.weight_bits, widest_[layer].input_bits},
                                    LayerBits{widest_[layer].weight_bits, bits.input_bits}}) {
-      const auto probe = kl_.find(With(widest_, layer, change));
-      if (probe == kl_.end()) return std::nullopt;
-      loss += std::max(0.0, probe->second - kl_.at(widest_));
+      const auto probe = divergence_.find(With(widest_, layer, change));
+      if (probe == divergence_.end()) return std::nullopt;
+      loss += std::max(0.0, probe->second - divergence_.at(widest_));
     }
     return loss;
   }
 
   const SearchSpace& space_;
-  const std::map<BitScheme, double> kl_;
+  const std::map<BitScheme, double> divergence_;
   const BitScheme widest_;
 };
 
-// A member of the predicted front, and its accuracy once that is known.
+// A member of the predicted front, and its error (in units of the space) once that is known.
 struct Member {
   BitScheme scheme;
   Cost cost;
   bool taken = false;
-  std::optional<double> accuracy;
+  std::optional<double> error;
 };
 
 // Where a flash limit binds, members that save flash rather than time are needed too: several
@@ -182,14 +184,18 @@ std::vector<Member> PredictedFront(const SearchSpace& space, const SearchHistory
   return members;
 }
 
-double AccuracyFloor(const SearchSpace& space, const SearchHistory& history) {
+double ErrorOf(const Trial& trial, const SearchSpace& space) {
+  return trial.val.error() / space.error_unit;
+}
+
+double ErrorCeiling(const SearchSpace& space, const SearchHistory& history) {
   const BitScheme widest = Widest(space);
   for (const Trial& trial : history.trials) {
     if (!trial.is_probe() && trial.state == TrialState::kFinished && trial.scheme == widest) {
-      return trial.accuracy() - kAccuracyRange;
+      return ErrorOf(trial, space) + kErrorRange;
     }
   }
-  return 0.0;
+  return 1.0;
 }
 
 using FullTrials = std::map<BitScheme, const Trial*>;
@@ -206,35 +212,36 @@ bool Ended(const Trial& trial) {
   return trial.state == TrialState::kFinished || trial.state == TrialState::kFailed;
 }
 
-void TakeResult(Member& member, const Trial& trial, double floor) {
+void TakeResult(Member& member, const Trial& trial, const SearchSpace& space, double ceiling) {
   member.taken = true;
   if (trial.state == TrialState::kFinished) {
-    member.accuracy = std::max(trial.accuracy(), floor);
+    member.error = std::min(ErrorOf(trial, space), ceiling);
   }
 }
 
 // Reference networks that lie on the predicted front are known before the first round.
-void TakeReferences(std::vector<Member>& members, const FullTrials& full, double floor) {
+void TakeReferences(std::vector<Member>& members, const FullTrials& full, const SearchSpace& space,
+                    double ceiling) {
   for (Member& member : members) {
     const auto known = full.find(member.scheme);
     if (known != full.end() && !known->second->label.empty()) {
-      TakeResult(member, *known->second, floor);
+      TakeResult(member, *known->second, space, ceiling);
     }
   }
 }
 
-// Accuracy of a taken member whose result is not there yet: as its nearest finished neighbour's,
-// the cheaper one first.
-double KnownOrNear(const std::vector<Member>& members, size_t index, double floor) {
+// Error of a taken member whose result is not there yet: as its nearest finished neighbour's, the
+// cheaper one first.
+double KnownOrNear(const std::vector<Member>& members, size_t index, double ceiling) {
   for (size_t distance = 0; distance < members.size(); ++distance) {
-    if (index >= distance && members[index - distance].accuracy) {
-      return *members[index - distance].accuracy;
+    if (index >= distance && members[index - distance].error) {
+      return *members[index - distance].error;
     }
-    if (index + distance < members.size() && members[index + distance].accuracy) {
-      return *members[index + distance].accuracy;
+    if (index + distance < members.size() && members[index + distance].error) {
+      return *members[index + distance].error;
     }
   }
-  return floor;
+  return ceiling;
 }
 
 // The free member nearest to the middle latency between two taken neighbours; absent if there is
@@ -251,7 +258,7 @@ std::optional<size_t> MiddleBetween(const std::vector<Member>& members, size_t l
   return nearest;
 }
 
-std::optional<size_t> NextMember(const std::vector<Member>& members, double floor) {
+std::optional<size_t> NextMember(const std::vector<Member>& members, double ceiling) {
   const size_t last = members.size() - 1;
   const auto middle = members.begin() + static_cast<std::ptrdiff_t>(members.size() / 2);
   const bool any_taken =
@@ -270,7 +277,7 @@ std::optional<size_t> NextMember(const std::vector<Member>& members, double floo
         static_cast<double>(members[high].cost.latency_cycles - members[low].cost.latency_cycles) /
         range;
     const double height =
-        std::abs(KnownOrNear(members, high, floor) - KnownOrNear(members, low, floor));
+        std::abs(KnownOrNear(members, high, ceiling) - KnownOrNear(members, low, ceiling));
     const std::optional<size_t> between = MiddleBetween(members, low, high);
     const double area = width * (height + kFlatGap);
     if (between && area > best_area) {
@@ -283,10 +290,10 @@ std::optional<size_t> NextMember(const std::vector<Member>& members, double floo
 }
 
 // Marks the members of the next round as taken and returns them.
-std::vector<size_t> NextRound(std::vector<Member>& members, double floor) {
+std::vector<size_t> NextRound(std::vector<Member>& members, double ceiling) {
   std::vector<size_t> round;
   while (round.size() < kRoundSize) {
-    const std::optional<size_t> next = NextMember(members, floor);
+    const std::optional<size_t> next = NextMember(members, ceiling);
     if (!next) break;
     members[*next].taken = true;
     round.push_back(*next);
@@ -302,11 +309,11 @@ void ProposeMembers(const SearchSpace& space, const SearchHistory& history,
                     ProposalBuilder& proposal) {
   std::vector<Member> members = PredictedFront(space, history);
   if (members.empty()) return;
-  const double floor = AccuracyFloor(space, history);
+  const double ceiling = ErrorCeiling(space, history);
   const FullTrials full = TrialsOnAllImages(history);
-  TakeReferences(members, full, floor);
+  TakeReferences(members, full, space, ceiling);
   while (true) {
-    const std::vector<size_t> round = NextRound(members, floor);
+    const std::vector<size_t> round = NextRound(members, ceiling);
     bool complete = !round.empty();
     for (const size_t member : round) {
       const auto known = full.find(members[member].scheme);
@@ -314,7 +321,7 @@ void ProposeMembers(const SearchSpace& space, const SearchHistory& history,
       if (known == full.end() || !Ended(*known->second)) {
         complete = false;
       } else {
-        TakeResult(members[member], *known->second, floor);
+        TakeResult(members[member], *known->second, space, ceiling);
       }
     }
     if (!complete) return;

@@ -18,6 +18,9 @@ struct SearchSpace {
   std::vector<std::vector<int>> weight_bits, input_bits;
   std::vector<bool> input_layers;
   int64_t val_samples = 0;
+  // What an error (Score::error) is divided by before strategies look at it, so that 1 is that of
+  // an answer that knows nothing: the variance of the targets for mse, else 1.
+  double error_unit = 1.0;
   uint64_t seed = 0;  // the job's
   Limits limits;
   // Pure and cheap (well below a millisecond); an error means that this scheme has no kernel.

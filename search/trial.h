@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quant/bit_scheme.h"
+#include "quant/score.h"
 #include "target/cost.h"
 
 namespace mico {
@@ -23,21 +24,20 @@ struct Trial {
   TrialState state = TrialState::kWaiting;
   Cost cost;
   // Once finished:
-  int64_t correct = 0, total = 0;
-  double kl = 0.0;
+  Score val;
+  // How far the outputs are from the float network's (docs/metrics.md), mean over the samples.
+  double divergence = 0.0;
   std::string quantized_digest;
   std::string error;  // once failed
 
   bool is_probe() const { return samples != 0; }
-  double accuracy() const {
-    return total == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(total);
-  }
 };
 
 // Hard limits in absolute numbers; absent means none.
 struct Limits {
   std::optional<int64_t> max_latency_cycles, max_ram_bytes, max_flash_bytes;
-  std::optional<double> min_accuracy;
+  // Of the value on val: the first for metrics where more is better, the second for mse.
+  std::optional<double> min_accuracy, max_error;
 
   // Of what can be computed before an evaluation.
   bool Admits(const Cost& cost) const;

@@ -53,6 +53,7 @@ struct LayerSummary {
   std::vector<int> weight_bits, input_bits;
 };
 struct Preview {
+  Metric metric = Metric::kTop1;
   std::vector<LayerSummary> layers;
   double log10_space = 0.0;
   Cost uniform8, floor;
@@ -180,6 +181,7 @@ class Coordinator {
     std::shared_ptr<const LatencyTable> table;
     std::shared_ptr<const SearchSpace> space;
     JobSpec spec;
+    double error_unit = 1.0;
     Target target;
     SearchHistory history;
     int64_t results = 0;       // that the history knows
@@ -280,7 +282,7 @@ class Coordinator {
                     PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetCalibration(Job& job, const CalibrationRecord& calibration, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ResolveAccuracyLimit(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ResolveValueLimit(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // coordinator_planning.cc: what a job does next
   void Advance(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_join.h"
@@ -19,6 +20,10 @@ absl::Status AboutDataset(const std::string& name, const absl::Status& error) {
       error.code(), fmt::format("data set '{}': {}", Legible(name), std::string(error.message())));
 }
 
+int64_t CountOnes(const SplitData& split) {
+  return std::count(split.labels.begin(), split.labels.end(), 1);
+}
+
 }  // namespace
 
 absl::StatusOr<std::pair<Dataset, int64_t>> Coordinator::ParseDatasetBlob(const Digest& digest,
@@ -38,7 +43,8 @@ absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked)
   MICO_ASSIGN_OR_RETURN(const std::optional<DatasetRecord> known, store_.Read([&](StoreView& view) {
     return view.FindDataset(spec.dataset);
   }));
-  if (known) {
+  // One that was read before there were several metrics is read again.
+  if (known && known->targets) {
     checked.dataset = *known;
     return absl::OkStatus();
   }
@@ -57,6 +63,8 @@ absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked)
   record.input_non_negative = dataset.PreparedNonNegative();
   record.val_taken_from_train = dataset.val_taken_from_train;
   record.created = clock_.Now();
+  record.targets = TargetFacts{dataset.target_elements, CountOnes(dataset.val),
+                               CountOnes(dataset.test), dataset.TargetVariance(Split::kVal)};
   return absl::OkStatus();
 }
 

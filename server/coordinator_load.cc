@@ -148,6 +148,7 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
     auto space = std::make_shared<SearchSpace>(
         MakeSpace(*job.problem, ProfiledCost(job.problem, *tables_.at(job.target.profile_key))));
     space->seed = job.spec.seed;
+    space->error_unit = ErrorScaleOf(job.spec.metric, job.dataset).unit;
     space->limits = record.limits;
     MICO_ASSIGN_OR_RETURN(job.widest_cost, space->cost(WidestScheme(*space)));
     job.space = std::move(space);

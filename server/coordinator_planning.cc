@@ -32,8 +32,11 @@ bool AnyInFlight(const SearchHistory& history) {
 }  // namespace
 
 std::string CalibrationKey(const Digest& package, const JobSpec& spec) {
-  return fmt::format("{}/{}/{}/{}", package.hex(), spec.dataset.hex(), spec.calibration_samples,
-                     spec.seed);
+  const std::string key = fmt::format("{}/{}/{}/{}", package.hex(), spec.dataset.hex(),
+                                      spec.calibration_samples, spec.seed);
+  // As it was before there were several metrics.
+  if (spec.metric == Metric::kTop1) return key;
+  return fmt::format("{}/{}", key, ToString(spec.metric));
 }
 
 void Coordinator::Save(Job& job, PendingChange& change) {
@@ -121,7 +124,7 @@ void Coordinator::OrderCalibration(Job& job, PendingChange& change) {
     return;
   }
   const CalibrateTask wanted{job.record.package, job.record.dataset, job.spec.calibration_samples,
-                             job.spec.seed};
+                             job.spec.seed, job.spec.metric};
   for (const auto& [id, task] : tasks_) {
     const auto* calibrate = std::get_if<CalibrateTask>(&task.task);
     if (calibrate != nullptr && *calibrate == wanted) return;
@@ -176,7 +179,8 @@ void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpo
                             test ? Split::kTest : Split::kVal,
                             samples,
                             {},
-                            test};
+                            test,
+                            job.spec.metric};
       for (size_t i = start; i < std::min(start + size, group.size()); ++i) {
         task.trials.push_back(group[i].second);
         evaluate.schemes.push_back(
@@ -210,8 +214,9 @@ void Coordinator::StartFinishing(Job& job, PendingChange& change) {
 }
 
 void Coordinator::Finish(Job& job, PendingChange& change) {
-  job.record.hypervolume = HypervolumeOf(job.trials, job.record.limits,
-                                         job.widest_cost.latency_cycles, job.dataset.classes);
+  job.record.hypervolume =
+      HypervolumeOf(job.trials, job.record.limits, job.widest_cost.latency_cycles,
+                    ErrorScaleOf(job.spec.metric, job.dataset));
   for (std::string& warning : FinalWarnings(job)) job.record.warnings.push_back(std::move(warning));
   EndJob(job, JobState::kDone, "", change);
 }
@@ -282,6 +287,7 @@ Coordinator::Plan Coordinator::CopyForPlan(Job& job) {
   plan.table = tables_.at(job.target.profile_key);
   plan.space = job.space;
   plan.spec = job.spec;
+  plan.error_unit = ErrorScaleOf(job.spec.metric, job.dataset).unit;
   plan.target = job.target;
   plan.history.budget = static_cast<double>(job.spec.trials);
   plan.history.trials.reserve(job.trials.size());
@@ -301,6 +307,7 @@ Coordinator::PlanResult Coordinator::Prepare(const Plan& plan) {
   auto space = std::make_shared<SearchSpace>(
       MakeSpace(*plan.problem, ProfiledCost(plan.problem, *plan.table)));
   space->seed = plan.spec.seed;
+  space->error_unit = plan.error_unit;
   const absl::StatusOr<Cost> widest = space->cost(WidestScheme(*space));
   if (!widest.ok()) {
     result.status = widest.status();
@@ -325,14 +332,12 @@ Coordinator::PlanResult Coordinator::Propose(const Plan& plan) {
   const SearchSpace& space = *plan.space;
   Random random(plan.spec.seed + kTrialsStride * plan.history.trials.size());
   Proposal proposal = (*strategy)->Propose(space, plan.history, plan.count, random);
-  // A relative accuracy needs its reference, whatever the strategy thinks of it.
+  // A relative value needs its reference, whatever the strategy thinks of it.
   const BitScheme widest = WidestScheme(space);
   const auto proposes_widest = [&widest](const Candidate& candidate) {
     return candidate.samples == 0 && candidate.scheme == widest;
   };
-  if (plan.spec.limits.min_accuracy &&
-      plan.spec.limits.min_accuracy->kind == RequestedLimit::Kind::kRelative &&
-      !plan.history.Has(widest, false) &&
+  if (NeedsReferenceValue(plan.spec.limits) && !plan.history.Has(widest, false) &&
       std::none_of(proposal.candidates.begin(), proposal.candidates.end(), proposes_widest)) {
     proposal.candidates.insert(proposal.candidates.begin(), {widest, 0, "uniform w8a8"});
   }
@@ -386,7 +391,7 @@ bool Coordinator::ApplyPlan(const Plan& plan, PlanResult result, PendingChange& 
     job.record.limits = result.space->limits;
     job.record.state = JobState::kSearching;
     Save(job, change);
-    ResolveAccuracyLimit(job, change);
+    ResolveValueLimit(job, change);
     return true;
   }
   if (!result.trials.empty()) return AddTrials(job, std::move(result.trials), change);

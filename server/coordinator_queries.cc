@@ -298,7 +298,7 @@ absl::StatusOr<std::pair<JobRecord, TrialRecord>> Coordinator::FindFinishedTrial
     return absl::FailedPreconditionError(
         fmt::format("job {}: no finished trial inside the limits yet", id));
   }
-  // The front ascends in latency and accuracy alike.
+  // The front ascends in latency and goodness alike.
   return std::pair(*record, trials[static_cast<size_t>(front.back())]);
 }
 
@@ -372,19 +372,13 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
     v1::Target target;
     target.ParseFromString(record.target);
     task.purpose = Purpose::kArtifact;
-    task.task = ArtifactTask{*quantized,         record.package,
-                             record.dataset,     target.name(),
-                             trial.trial.scheme, Accuracy{trial.trial.correct, trial.trial.total},
-                             trial.test,         trial.trial.cost};
+    task.task = ArtifactTask{*quantized,         record.package,  record.dataset, target.name(),
+                             trial.trial.scheme, trial.trial.val, trial.test,     trial.trial.cost};
   } else {
     task.purpose = Purpose::kModels;
-    task.task = EvaluateTask{record.package,
-                             record.dataset,
-                             record.calibration,
-                             Split::kVal,
-                             1,
-                             {trial.trial.scheme},
-                             true};
+    task.task =
+        EvaluateTask{record.package,       record.dataset, record.calibration,    Split::kVal, 1,
+                     {trial.trial.scheme}, true,           trial.trial.val.metric};
   }
   AddTask(std::move(task), change);
 }

@@ -37,6 +37,14 @@ absl::Status Coordinator::CheckResult(const OpenTask& task, const TaskResult& re
       }
     }
   }
+  if (const auto* calibrate = std::get_if<CalibrateResult>(&result.result)) {
+    const Metric wanted = std::get<CalibrateTask>(task.task).metric;
+    for (const Score& score : {calibrate->float_val, calibrate->float_test}) {
+      if (score.metric == wanted) continue;
+      return Mismatch("calibration", fmt::format("metric {}", ToString(score.metric)),
+                      ToString(wanted));
+    }
+  }
   if (const auto* evaluate = std::get_if<EvaluateResult>(&result.result)) {
     return CheckEvaluation(task, *evaluate, delivery);
   }
@@ -59,8 +67,12 @@ absl::Status Coordinator::CheckEvaluation(const OpenTask& task, const EvaluateRe
       expected = order.split == Split::kTest ? job->second.dataset.test_samples
                                              : job->second.dataset.val_samples;
     }
-    if (expected != 0 && scheme.accuracy.total != expected) {
-      return Mismatch("evaluation", fmt::format("{} samples", scheme.accuracy.total),
+    if (scheme.score.metric != order.metric) {
+      return Mismatch("evaluation", fmt::format("metric {}", ToString(scheme.score.metric)),
+                      ToString(order.metric));
+    }
+    if (expected != 0 && scheme.score.total != expected) {
+      return Mismatch("evaluation", fmt::format("{} samples", scheme.score.total),
                       fmt::format("{}", expected));
     }
     if (order.upload_models && !delivery.model_stored[i]) {
@@ -121,6 +133,7 @@ void Coordinator::ApplyCalibration(const OpenTask& task, const CalibrateResult& 
   spec.dataset = order.dataset;
   spec.calibration_samples = order.train_samples;
   spec.seed = order.seed;
+  spec.metric = order.metric;
   const CalibrationRecord record{CalibrationKey(order.model, spec), result.calibration,
                                  result.float_val, result.float_test};
   calibrations_[record.key] = record;
@@ -162,9 +175,8 @@ void Coordinator::ApplySearch(const OpenTask& task, const EvaluateResult& result
     }
     TrialRecord& record = job.trials[static_cast<size_t>(task.trials[i] - 1)];
     record.trial.state = TrialState::kFinished;
-    record.trial.correct = scheme.accuracy.correct;
-    record.trial.total = scheme.accuracy.total;
-    record.trial.kl = scheme.kl;
+    record.trial.val = scheme.score;
+    record.trial.divergence = scheme.divergence;
     record.trial.quantized_digest = scheme.quantized.hex();
     job.failures_in_a_row = 0;
     units += record.trial.is_probe() ? static_cast<double>(record.trial.samples) /
@@ -177,21 +189,24 @@ void Coordinator::ApplySearch(const OpenTask& task, const EvaluateResult& result
   ++job.results;
   job.recent.emplace_back(now, units);
   if (job.recent.size() > kRecentResults) job.recent.pop_front();
-  ResolveAccuracyLimit(job, change);
+  ResolveValueLimit(job, change);
   Advance(job, change);
 }
 
-// An accuracy relative to the widest network is known once that network has been evaluated.
-void Coordinator::ResolveAccuracyLimit(Job& job, PendingChange& change) {
-  if (job.space == nullptr || !job.spec.limits.min_accuracy || job.record.limits.min_accuracy)
-    return;
-  if (job.spec.limits.min_accuracy->kind != RequestedLimit::Kind::kRelative) return;
+// A value relative to the widest network's is known once that network has been evaluated.
+void Coordinator::ResolveValueLimit(Job& job, PendingChange& change) {
+  Limits& limits = job.record.limits;
+  if (job.space == nullptr || !NeedsReferenceValue(job.spec.limits)) return;
+  if (limits.min_accuracy || limits.max_error) return;
   const BitScheme widest = WidestScheme(*job.space);
   for (const TrialRecord& record : job.trials) {
     const Trial& trial = record.trial;
     if (trial.is_probe() || trial.state != TrialState::kFinished || trial.scheme != widest)
       continue;
-    job.record.limits.min_accuracy = job.spec.limits.min_accuracy->value * trial.accuracy();
+    const Reference reference{.value = trial.val.value};
+    const Limits resolved = ResolveLimits(job.spec.limits, job.target, reference);
+    limits.min_accuracy = resolved.min_accuracy;
+    limits.max_error = resolved.max_error;
     auto space = std::make_shared<SearchSpace>(*job.space);
     space->limits = job.record.limits;
     job.space = std::move(space);
@@ -225,10 +240,10 @@ void Coordinator::ApplyTest(const OpenTask& task, const EvaluateResult& result,
           fmt::format("trial {} on test: {}", record.trial.number, scheme.error));
     } else if (scheme.quantized.hex() != record.trial.quantized_digest) {
       job.record.warnings.push_back(fmt::format(
-          "trial {}: quantized to {} on val and to {} on test; its test accuracy is left out",
+          "trial {}: quantized to {} on val and to {} on test; its test score is left out",
           record.trial.number, record.trial.quantized_digest, scheme.quantized.hex()));
     } else {
-      record.test = scheme.accuracy;
+      record.test = scheme.score;
       change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
         transaction.UpdateTrial(id, record, now);
       });

@@ -9,6 +9,7 @@
 #include "proto/convert.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
+#include "server/metrics.h"
 #include "spdlog/spdlog.h"
 
 namespace mico {
@@ -45,7 +46,7 @@ absl::Status About(std::string_view kind, std::string_view name, const absl::Sta
                       fmt::format("{} '{}': {}", kind, name, std::string(error.message())));
 }
 
-absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
+absl::Status CheckAgreement(Metric metric, const DatasetRecord& dataset, const Graph& graph) {
   const Shape& input = graph.values[graph.input].shape;
   MICO_ASSIGN_OR_RETURN(const Shape samples, ParseShape(dataset.sample_shape));
   if (!HaveSameExtents(samples, input)) {
@@ -53,13 +54,7 @@ absl::Status CheckAgreement(const DatasetRecord& dataset, const Graph& graph) {
         fmt::format("data set '{}': samples of {}; the network reads {}", dataset.name,
                     dataset.sample_shape, ToString(input)));
   }
-  const int64_t classes = graph.values[graph.scored_value()].shape.elements();
-  if (dataset.classes > classes) {
-    return absl::InvalidArgumentError(
-        fmt::format("data set '{}': labels up to {}; the network's output '{}' has {} elements",
-                    dataset.name, dataset.classes - 1, graph.outputs.front().name, classes));
-  }
-  return absl::OkStatus();
+  return CheckMetric(metric, dataset, graph);
 }
 
 }  // namespace
@@ -134,7 +129,7 @@ absl::StatusOr<Coordinator::CheckedSpec> Coordinator::Check(const JobSpec& spec)
   Graph graph;
   MICO_RETURN_IF_ERROR(LoadModel(spec, checked, graph));
   MICO_RETURN_IF_ERROR(LoadDataset(spec, checked));
-  MICO_RETURN_IF_ERROR(CheckAgreement(checked.dataset, graph));
+  MICO_RETURN_IF_ERROR(CheckAgreement(spec.metric, checked.dataset, graph));
   MICO_ASSIGN_OR_RETURN(checked.problem,
                         MakeProblem(std::move(graph), checked.dataset.input_non_negative,
                                     checked.dataset.val_samples, checked.target));
@@ -161,6 +156,7 @@ absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& ch
         "them; start one with a target file that has a `board` section: mico-worker --target FILE",
         checked.target.name, missing, checked.problem->signatures.size()));
   }
+  preview.metric = spec.metric;
   preview.signatures_to_profile = static_cast<int64_t>(missing);
   preview.latency_known = missing == 0;
   const SearchSpace space = MakeSpace(

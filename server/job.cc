@@ -1,7 +1,6 @@
 #include "server/job.h"
 
 #include <array>
-#include <cmath>
 
 #include "fmt/format.h"
 #include "search/pareto_front.h"
@@ -18,19 +17,6 @@ std::vector<Trial> TrialsOf(const std::vector<TrialRecord>& records) {
   trials.reserve(records.size());
   for (const TrialRecord& record : records) trials.push_back(record.trial);
   return trials;
-}
-
-// The half width of the 95 % interval of a difference of two shares.
-double Interval(const Accuracy& a, const Accuracy& b) {
-  const auto variance = [](const Accuracy& x) {
-    return x.share() * (1.0 - x.share()) / static_cast<double>(x.total);
-  };
-  return 1.96 * std::sqrt(variance(a) + variance(b));
-}
-
-bool ExceedsTest(const Accuracy& val, const Accuracy& test) {
-  if (val.total == 0 || test.total == 0) return false;
-  return val.share() - test.share() > Interval(val, test);
 }
 
 std::string PhaseOf(const JobRecord& record) {
@@ -92,35 +78,36 @@ JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target
 }
 
 double HypervolumeOf(const std::vector<TrialRecord>& trials, const Limits& limits,
-                     int64_t widest_latency, int64_t classes) {
+                     int64_t widest_latency, const ErrorScale& scale) {
   std::vector<Objective> points;
   for (const int index : FrontOf(trials, limits)) {
     const Trial& trial = trials[static_cast<size_t>(index)].trial;
     points.push_back({static_cast<double>(trial.cost.latency_cycles) /
                           static_cast<double>(std::max<int64_t>(widest_latency, 1)),
-                      1.0 - trial.accuracy()});
+                      trial.val.error() / scale.unit});
   }
-  const double chance = 1.0 - 1.0 / static_cast<double>(std::max<int64_t>(classes, 1));
-  return Hypervolume(points, {1.0, chance});
+  return Hypervolume(points, {1.0, scale.ignorance});
 }
 
 std::vector<std::string> FinalWarnings(const Job& job) {
   std::vector<std::string> warnings;
-  if (ExceedsTest(job.record.float_val, job.record.float_test)) {
+  const Score& float_val = job.record.float_val;
+  const Score& float_test = job.record.float_test;
+  if (ExceedsByMoreThanChance(float_val, float_test)) {
     warnings.push_back(fmt::format(
-        "the float network has {:.2f} % on val and {:.2f} % on test, more apart than chance "
-        "explains: was it trained on the val samples?",
-        100 * job.record.float_val.share(), 100 * job.record.float_test.share()));
+        "the float network has {} {} on val and {} on test, more apart than chance explains: was "
+        "it trained on the val samples?",
+        ToString(float_val.metric), FormatValue(float_val), FormatValue(float_test)));
   }
   int exceeding = 0;
   for (const int index : FrontOf(job.trials, job.record.limits)) {
     const TrialRecord& record = job.trials[static_cast<size_t>(index)];
-    const Accuracy val{record.trial.correct, record.trial.total};
-    if (ExceedsTest(val, record.test)) ++exceeding;
+    if (ExceedsByMoreThanChance(record.trial.val, record.test)) ++exceeding;
   }
   if (exceeding > 0) {
     warnings.push_back(fmt::format(
-        "{} point(s) of the front: val exceeds test by more than the 95 % interval", exceeding));
+        "{} point(s) of the front: val is better than test by more than the 95 % interval",
+        exceeding));
   }
   return warnings;
 }

@@ -12,6 +12,7 @@
 #include "db/records.h"
 #include "proto/messages.h"
 #include "search/strategy.h"
+#include "server/metrics.h"
 #include "server/problem.h"
 
 namespace mico {
@@ -88,10 +89,10 @@ JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target
 // Indices of the front, ascending latency.
 std::vector<int> FrontOf(const std::vector<TrialRecord>& trials, const Limits& limits);
 
-// The final figures: area under the reference (1.0, error of chance).
+// The final figures: area under the reference (1.0, scale.ignorance).
 double HypervolumeOf(const std::vector<TrialRecord>& trials, const Limits& limits,
-                     int64_t widest_latency, int64_t classes);
-// One line each: val exceeding test by more than chance explains.
+                     int64_t widest_latency, const ErrorScale& scale);
+// One line each: val better than test by more than chance explains.
 std::vector<std::string> FinalWarnings(const Job& job);
 // Why a job without any trial inside the limits failed, with the nearest one.
 std::string NothingFits(const std::vector<TrialRecord>& trials, const Limits& limits);

@@ -31,6 +31,14 @@ std::optional<int64_t> Resolve(const std::optional<RequestedLimit>& limit,
   return std::nullopt;
 }
 
+std::optional<double> ResolveValue(const std::optional<RequestedLimit>& limit,
+                                   const std::optional<double>& reference) {
+  if (!limit) return std::nullopt;
+  if (limit->kind != RequestedLimit::Kind::kRelative) return limit->value;
+  if (!reference) return std::nullopt;
+  return limit->value * *reference;
+}
+
 std::optional<int64_t> Tighter(std::optional<int64_t> limit, int64_t capacity) {
   if (capacity <= 0) return limit;
   return limit ? std::min(*limit, capacity) : capacity;
@@ -108,14 +116,16 @@ Limits ResolveLimits(const RequestedLimits& requested, const Target& target,
       Tighter(Resolve(requested.max_ram, reference.ram_bytes, 0), target.ram_bytes);
   limits.max_flash_bytes =
       Tighter(Resolve(requested.max_flash, reference.flash_bytes, 0), target.flash_bytes);
-  if (requested.min_accuracy) {
-    const bool relative = requested.min_accuracy->kind == RequestedLimit::Kind::kRelative;
-    if (!relative) limits.min_accuracy = requested.min_accuracy->value;
-    if (relative && reference.accuracy) {
-      limits.min_accuracy = requested.min_accuracy->value * *reference.accuracy;
-    }
-  }
+  limits.min_accuracy = ResolveValue(requested.min_accuracy, reference.value);
+  limits.max_error = ResolveValue(requested.max_error, reference.value);
   return limits;
+}
+
+bool NeedsReferenceValue(const RequestedLimits& requested) {
+  const auto relative = [](const std::optional<RequestedLimit>& limit) {
+    return limit && limit->kind == RequestedLimit::Kind::kRelative;
+  };
+  return relative(requested.min_accuracy) || relative(requested.max_error);
 }
 
 absl::Status CheckFloors(const SearchSpace& space, const Limits& limits, const Target& target) {
@@ -155,7 +165,8 @@ double Violation(const Trial& trial, const Limits& limits) {
   double sum = Excess(trial.cost.latency_cycles, limits.max_latency_cycles) +
                Excess(trial.cost.peak_ram_bytes, limits.max_ram_bytes) +
                Excess(trial.cost.flash_bytes, limits.max_flash_bytes);
-  if (limits.min_accuracy) sum += std::max(0.0, *limits.min_accuracy - trial.accuracy());
+  if (limits.min_accuracy) sum += std::max(0.0, *limits.min_accuracy - trial.val.value);
+  if (limits.max_error) sum += std::max(0.0, trial.val.value / *limits.max_error - 1.0);
   return sum;
 }
 
@@ -170,9 +181,15 @@ std::string DescribeViolations(const Trial& trial, const Limits& limits) {
   compare("latency", trial.cost.latency_cycles, limits.max_latency_cycles);
   compare("RAM", trial.cost.peak_ram_bytes, limits.max_ram_bytes);
   compare("flash", trial.cost.flash_bytes, limits.max_flash_bytes);
-  if (limits.min_accuracy && trial.total > 0 && trial.accuracy() < *limits.min_accuracy) {
-    parts.push_back(fmt::format("accuracy {:.2f} % (at least {:.2f} %)", 100 * trial.accuracy(),
-                                100 * *limits.min_accuracy));
+  const Metric metric = trial.val.metric;
+  const std::string_view name = metric == Metric::kTop1 ? "accuracy" : ToString(metric);
+  if (limits.min_accuracy && trial.val.measured() && trial.val.value < *limits.min_accuracy) {
+    parts.push_back(fmt::format("{} {} (at least {})", name, FormatValue(metric, trial.val.value),
+                                FormatValue(metric, *limits.min_accuracy)));
+  }
+  if (limits.max_error && trial.val.measured() && trial.val.value > *limits.max_error) {
+    parts.push_back(fmt::format("{} {} (at most {})", name, FormatValue(metric, trial.val.value),
+                                FormatValue(metric, *limits.max_error)));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }

@@ -13,13 +13,16 @@ namespace mico {
 // while they are not known.
 struct Reference {
   std::optional<int64_t> latency_cycles, ram_bytes, flash_bytes;
-  std::optional<double> accuracy;
+  std::optional<double> value;  // of the metric, on val
 };
 
 // The limits that can be said in absolute numbers now; those that lack their reference are absent.
 // The memory of the target is a limit too.
 Limits ResolveLimits(const RequestedLimits& requested, const Target& target,
                      const Reference& reference);
+
+// Whether one of them is relative to what the widest network scores.
+bool NeedsReferenceValue(const RequestedLimits& requested);
 
 // InvalidArgument if limits on something that `space.cost` knows cannot be met by any scheme, a
 // line for each of them: "flash: at least 212 KiB with every weight at 1 bit; asked: 180 KiB".

@@ -45,16 +45,12 @@ v1::ArtifactState ToProto(ArtifactState state) {
   return v1::ARTIFACT_STATE_UNSPECIFIED;
 }
 
-void SetAccuracy(const Accuracy& accuracy, v1::Accuracy* message) {
-  *message = mico::ToProto(accuracy);
-}
-
 }  // namespace
 
 v1::Trial ToProto(const TrialRecord& record, const Limits& limits) {
   v1::Trial message = ToProto(record.trial);
   message.set_within_limits(limits.Admits(record.trial));
-  if (record.test.total > 0) SetAccuracy(record.test, message.mutable_test());
+  if (record.test.measured()) *message.mutable_test() = ToProto(record.test);
   return message;
 }
 
@@ -63,6 +59,7 @@ v1::Job ToProto(const JobSnapshot& job) {
   v1::Job message;
   message.set_id(record.id);
   *message.mutable_spec() = ToProto(job.spec);
+  message.mutable_spec()->set_metric(std::string(ToString(job.spec.metric)));
   if (record.id.empty()) {  // a preview: no job has been made
     *message.mutable_target_info() = ToProto(job.target);
     return message;
@@ -73,8 +70,8 @@ v1::Job ToProto(const JobSnapshot& job) {
   message.set_ended_ms(Milliseconds(record.ended));
   message.set_phase(job.phase);
   *message.mutable_target_info() = ToProto(job.target);
-  if (record.float_val.total > 0) SetAccuracy(record.float_val, message.mutable_float_val());
-  if (record.float_test.total > 0) SetAccuracy(record.float_test, message.mutable_float_test());
+  if (record.float_val.measured()) *message.mutable_float_val() = ToProto(record.float_val);
+  if (record.float_test.measured()) *message.mutable_float_test() = ToProto(record.float_test);
   message.set_trials_spent(job.trials_spent);
   message.set_trials_finished(job.trials_finished);
   message.set_tasks_running(static_cast<int64_t>(job.running.size()));
@@ -91,6 +88,7 @@ v1::Job ToProto(const JobSnapshot& job) {
   limits.set_peak_ram_bytes(record.limits.max_ram_bytes.value_or(0));
   limits.set_flash_bytes(record.limits.max_flash_bytes.value_or(0));
   message.set_resolved_min_accuracy(record.limits.min_accuracy.value_or(0.0));
+  message.set_resolved_max_error(record.limits.max_error.value_or(0.0));
   for (const std::string& warning : record.warnings) message.add_warnings(warning);
   message.set_stop_reason(record.stop_reason);
   for (const std::string& name : record.layer_names) message.add_layer_names(name);
@@ -123,6 +121,7 @@ v1::Preview ToProto(const Preview& preview) {
   *message.mutable_floor_cost() = ToProto(preview.floor);
   message.set_latency_known(preview.latency_known);
   message.set_signatures_to_profile(preview.signatures_to_profile);
+  message.set_metric(std::string(ToString(preview.metric)));
   for (const std::string& warning : preview.warnings) message.add_warnings(warning);
   return message;
 }

@@ -53,8 +53,8 @@ absl::StatusOr<std::vector<SelfTestCase>> MakeSelfTests(const ArtifactRequest& r
   return cases;
 }
 
-std::optional<Accuracy> Known(const Accuracy& accuracy) {
-  return accuracy.total == 0 ? std::nullopt : std::optional(accuracy);
+std::optional<Score> Known(const Score& score) {
+  return score.measured() ? std::optional(score) : std::nullopt;
 }
 
 absl::StatusOr<ArtifactInfo> MakeInfo(const ArtifactRequest& request) {

@@ -11,26 +11,28 @@
 #include "base/digest.h"
 #include "data/dataset.h"
 #include "model/model_package.h"
-#include "quant/accuracy.h"
 #include "quant/bit_scheme.h"
 #include "quant/calibration.h"
 #include "quant/quantized_model.h"
+#include "quant/score.h"
 
 namespace mico {
 
 struct CalibrationOutcome {
   Calibration calibration;
   // What the float network scores.
-  Accuracy float_val, float_test;
+  Score float_val, float_test;
 };
 
 // What one scheme is worth on one split.
 struct SchemeOutcome {
   // Why this scheme could not be quantized or run; the other fields mean something only if OK.
   absl::Status status;
-  Accuracy accuracy;
-  // Mean over the samples of KL(softmax(float logits) || softmax(dequantized logits)), in nats.
-  double kl = 0.0;
+  Score score;
+  // Mean over the samples of how far the dequantized outputs are from the float network's: with
+  // top1 and top5 KL(softmax(float logits) || softmax(dequantized logits)) in nats, with mse and
+  // auc the mean squared difference.
+  double divergence = 0.0;
   QuantizedModel model;
   Digest model_digest;
   std::chrono::milliseconds duration{0};
@@ -45,26 +47,28 @@ using KeepGoing = std::function<bool(double progress)>;
 // more: all.
 std::vector<int64_t> ChooseSamples(int64_t count, int64_t samples, uint64_t seed);
 
-// Measures accuracy. One call at a time; every call uses all the threads the evaluator was given.
-// Errors concern the whole call: InvalidArgument if model and data do not fit together, Cancelled
-// if keep_going said so.
+// Measures what networks score. One call at a time; every call uses all the threads the evaluator
+// was given. Errors concern the whole call: InvalidArgument if model and data do not fit together,
+// Cancelled if keep_going said so.
 class Evaluator {
  public:
   virtual ~Evaluator() = default;
 
   // Ranges of every tensor over `train_samples` (0: all) of the train split, chosen by `seed`, and
-  // the accuracy of the float network on val and test.
+  // what the float network scores on val and test.
   virtual absl::StatusOr<CalibrationOutcome> Calibrate(const ModelPackage& package,
                                                        const Dataset& dataset,
                                                        int64_t train_samples, uint64_t seed,
+                                                       Metric metric,
                                                        const KeepGoing& keep_going) = 0;
 
   // Quantizes and runs every scheme on `samples` (0: all) of `split`, in the integers of the
-  // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less.
+  // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less. Scores
+  // are the same bits for any number of threads and size of batches.
   virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                               const Calibration& calibration,
                                                               const Dataset& dataset, Split split,
-                                                              int64_t samples,
+                                                              int64_t samples, Metric metric,
                                                               std::span<const BitScheme> schemes,
                                                               const KeepGoing& keep_going) = 0;
 };

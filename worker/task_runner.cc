@@ -68,7 +68,7 @@ absl::StatusOr<CalibrateResult> TaskRunner::Do(const CalibrateTask& task, TaskCo
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const CalibrationOutcome outcome,
                         evaluator_->Calibrate(*model, *dataset, task.train_samples, task.seed,
-                                              control.AsKeepGoing()));
+                                              task.metric, control.AsKeepGoing()));
   CalibrateResult result;
   MICO_ASSIGN_OR_RETURN(result.calibration,
                         blobs_.Put(Serialize(outcome.calibration), &control.cancelled));
@@ -83,9 +83,10 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
   MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
-  MICO_ASSIGN_OR_RETURN(const std::vector<SchemeOutcome> outcomes,
-                        evaluator_->Evaluate(*model, *calibration, *dataset, task.split,
-                                             task.samples, task.schemes, control.AsKeepGoing()));
+  MICO_ASSIGN_OR_RETURN(
+      const std::vector<SchemeOutcome> outcomes,
+      evaluator_->Evaluate(*model, *calibration, *dataset, task.split, task.samples, task.metric,
+                           task.schemes, control.AsKeepGoing()));
   EvaluateResult result;
   for (const SchemeOutcome& outcome : outcomes) {
     SchemeResult& scheme = result.schemes.emplace_back();
@@ -93,8 +94,8 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
       scheme.error = std::string(outcome.status.message());
       continue;
     }
-    scheme.accuracy = outcome.accuracy;
-    scheme.kl = outcome.kl;
+    scheme.score = outcome.score;
+    scheme.divergence = outcome.divergence;
     scheme.quantized = outcome.model_digest;
     scheme.evaluation = outcome.duration;
     if (!task.upload_models) continue;

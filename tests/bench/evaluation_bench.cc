@@ -50,8 +50,9 @@ class Bench {
     MICO_ASSIGN_OR_RETURN(package_, OnnxImporter().Import(bytes));
     MICO_ASSIGN_OR_RETURN(dataset_, LoadCifar10(options_.data));
     MICO_ASSIGN_OR_RETURN(evaluator_, TorchEvaluator::Create({.threads = options_.threads}));
-    MICO_ASSIGN_OR_RETURN(CalibrationOutcome outcome,
-                          evaluator_->Calibrate(package_, dataset_, 1000, 1, nullptr));
+    MICO_ASSIGN_OR_RETURN(
+        CalibrationOutcome outcome,
+        evaluator_->Calibrate(package_, dataset_, 1000, 1, Metric::kTop1, nullptr));
     calibration_ = std::move(outcome.calibration);
     float_percent_ = PercentOf(outcome.float_val, outcome.float_test);
     return absl::OkStatus();
@@ -71,8 +72,8 @@ class Bench {
     return options_.only.empty() || options_.only == name;
   }
 
-  static double PercentOf(const Accuracy& a, const Accuracy& b) {
-    return kPercent * Accuracy{a.correct + b.correct, a.total + b.total}.share();
+  static double PercentOf(const Score& a, const Score& b) {
+    return kPercent * CountScore(Metric::kTop1, a.correct + b.correct, a.total + b.total).value;
   }
 
   BitScheme Uniform(int weight_bits, int input_bits) const {
@@ -86,7 +87,7 @@ class Bench {
     const Clock::time_point start = Clock::now();
     MICO_ASSIGN_OR_RETURN(const auto outcomes,
                           evaluator_->Evaluate(package_, calibration_, dataset_, Split::kVal,
-                                               samples, schemes, nullptr));
+                                               samples, Metric::kTop1, schemes, nullptr));
     MICO_RETURN_IF_ERROR(outcomes[0].status);
     return SecondsSince(start);
   }
@@ -117,7 +118,7 @@ class Bench {
     const Clock::time_point start = Clock::now();
     MICO_ASSIGN_OR_RETURN(const auto outcomes,
                           evaluator_->Evaluate(package_, calibration_, dataset_, Split::kVal,
-                                               samples, schemes, nullptr));
+                                               samples, Metric::kTop1, schemes, nullptr));
     for (const SchemeOutcome& outcome : outcomes) MICO_RETURN_IF_ERROR(outcome.status);
     return SecondsSince(start) / static_cast<double>(schemes.size());
   }
@@ -183,10 +184,10 @@ class Bench {
     const int64_t samples = options_.quick ? 500 : 0;
     MICO_ASSIGN_OR_RETURN(
         const auto val, evaluator_->Evaluate(package_, calibration_, dataset_, Split::kVal, samples,
-                                             schemes, nullptr));
+                                             Metric::kTop1, schemes, nullptr));
     MICO_ASSIGN_OR_RETURN(const auto test,
                           evaluator_->Evaluate(package_, calibration_, dataset_, Split::kTest,
-                                               samples, schemes, nullptr));
+                                               samples, Metric::kTop1, schemes, nullptr));
     const struct {
       const char* name;
       double goal;
@@ -200,8 +201,7 @@ class Bench {
       // A thousand images say nothing about tenths of a point.
       const std::optional<double> goal =
           options_.quick ? std::nullopt : std::optional(rows[i].goal);
-      report_.Add(
-          {rows[i].name, PercentOf(val[i].accuracy, test[i].accuracy), goal, "%", rows[i].field});
+      report_.Add({rows[i].name, PercentOf(val[i].score, test[i].score), goal, "%", rows[i].field});
     }
     return absl::OkStatus();
   }

@@ -148,7 +148,7 @@ absl::StatusOr<CalibratedNetwork> LoadNetwork(const std::filesystem::path& onnx,
   MICO_ASSIGN_OR_RETURN(const std::unique_ptr<TorchEvaluator> evaluator, TorchEvaluator::Create());
   MICO_ASSIGN_OR_RETURN(CalibrationOutcome outcome,
                         evaluator->Calibrate(network.package, network.dataset,
-                                             /*train_samples=*/0, kSeed, nullptr));
+                                             /*train_samples=*/0, kSeed, Metric::kTop1, nullptr));
   network.calibration = std::move(outcome.calibration);
   return network;
 }

@@ -39,13 +39,18 @@ Target FakeTarget() {
   return target;
 }
 
-Accuracy FakeAccuracy(const BitScheme& scheme, int64_t samples) {
+Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric) {
   int64_t penalty = 0;
   for (size_t layer = 0; layer < scheme.size(); ++layer) {
     penalty += (8 - scheme[layer].weight_bits) * static_cast<int64_t>(layer + 1) +
                (8 - scheme[layer].input_bits) * 2;
   }
-  return {std::max<int64_t>(samples - 2 - penalty * samples / 150, 1), samples};
+  const int64_t correct = std::max<int64_t>(samples - 2 - penalty * samples / 150, 1);
+  if (CountsAnswers(metric)) return CountScore(metric, correct, samples);
+  const double wrong = 1.0 - static_cast<double>(correct) / static_cast<double>(samples);
+  if (metric == Metric::kMse) return {metric, 0, samples, wrong, 0.9 * wrong, 1.1 * wrong};
+  const double auc = 1.0 - 0.5 * wrong;
+  return {metric, 0, samples, auc, 0.9 * auc, 1.0};
 }
 
 std::string FakeModel(const BitScheme& scheme) { return "quantized " + scheme.ToString(); }
@@ -137,8 +142,13 @@ TaskResult FakeWorker::Calibrate(const CalibrateTask& task) {
   CalibrateResult result;
   result.calibration = Upload(fmt::format("calibration {} {}", task.train_samples, task.seed));
   result.input_non_negative = true;
-  result.float_val = {val_samples - 1, val_samples};
-  result.float_test = {test_samples - 1, test_samples};
+  const BitScheme widest({{8, 8}});
+  result.float_val = FakeScore(widest, val_samples, task.metric);
+  result.float_test = FakeScore(widest, test_samples, task.metric);
+  if (CountsAnswers(task.metric)) {
+    result.float_val = CountScore(task.metric, val_samples - 1, val_samples);
+    result.float_test = CountScore(task.metric, test_samples - 1, test_samples);
+  }
   return {absl::OkStatus(), result};
 }
 
@@ -166,8 +176,8 @@ TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
   EvaluateResult result;
   for (const BitScheme& scheme : task.schemes) {
     SchemeResult one;
-    one.accuracy = FakeAccuracy(scheme, task.samples == 0 ? all : task.samples);
-    one.kl = 1.0 - one.accuracy.share();
+    one.score = FakeScore(scheme, task.samples == 0 ? all : task.samples, task.metric);
+    one.divergence = one.score.error();
     one.quantized = Digest::Of(FakeModel(scheme));
     if (task.upload_models) Upload(FakeModel(scheme));
     result.schemes.push_back(one);

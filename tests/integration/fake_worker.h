@@ -14,8 +14,8 @@ namespace mico {
 
 // A target on which the fake worker has a board.
 Target FakeTarget();
-// What the fake evaluator says of a scheme: fewer bits, fewer correct answers.
-Accuracy FakeAccuracy(const BitScheme& scheme, int64_t samples);
+// What the fake evaluator says of a scheme: fewer bits, fewer correct answers, or a larger error.
+Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric = Metric::kTop1);
 // The bytes that stand for a quantized model.
 std::string FakeModel(const BitScheme& scheme);
 

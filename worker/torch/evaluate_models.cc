@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "base/status_macros.h"
+#include "worker/torch/answer_key.h"
 #include "worker/torch/integer_network.h"
-#include "worker/torch/logits.h"
 #include "worker/torch/prefix_plan.h"
 #include "worker/torch/sample_reader.h"
 
@@ -23,42 +23,43 @@ struct Judgement {
       : outcome(outcome_of),
         network(std::move(network_of)),
         divergences(samples),
-        is_correct(samples) {}
+        contributions(samples) {}
 
-  void Judge(const Batch& batch, const BatchTensor& output, std::span<const int64_t> indices,
-             const std::vector<int32_t>& labels, const std::vector<float>& reference) {
+  // `targets` are those of the batch's samples.
+  void Judge(const Batch& batch, const BatchTensor& output, const AnswerKey& key,
+             const std::vector<std::vector<float>>& targets, const std::vector<float>& reference) {
     const size_t width = output.shape.elements();
+    const double scale = outcome.model.output_scale();
     for (int64_t i = 0; i < batch.count; ++i) {
       const int64_t sample = batch.first + i;
-      const std::span<const float> logits = output.span().subspan(i * width, width);
-      is_correct[sample] = ArgMax(logits) == labels[indices[sample]];
-      divergences[sample] = KlDivergence(std::span(reference).subspan(sample * width, width),
-                                         logits, outcome.model.output_scale());
+      const std::span<const float> outputs = output.span().subspan(i * width, width);
+      contributions[sample] = key.Judge(sample, outputs, output.shape, scale, targets[i]);
+      divergences[sample] = Divergence(
+          key.metric(), std::span(reference).subspan(sample * width, width), outputs, scale);
     }
   }
 
   // Sums in the order of the samples, so that the result does not depend on the threads.
-  void Finish(int threads) {
-    const auto total = static_cast<int64_t>(is_correct.size());
-    outcome.accuracy = {std::accumulate(is_correct.begin(), is_correct.end(), int64_t{0}), total};
-    outcome.kl = std::accumulate(divergences.begin(), divergences.end(), 0.0) /
-                 static_cast<double>(std::max<int64_t>(total, 1));
+  void Finish(int threads, const AnswerKey& key) {
+    outcome.score = key.Total(contributions);
+    outcome.divergence = std::accumulate(divergences.begin(), divergences.end(), 0.0) /
+                         static_cast<double>(std::max<size_t>(divergences.size(), 1));
     outcome.duration += std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::nanoseconds(nanoseconds.load() / threads));
   }
 
   SchemeOutcome& outcome;
   IntegerNetwork network;
-  std::vector<double> divergences;
-  std::vector<char> is_correct;
+  std::vector<double> divergences, contributions;
   std::atomic<int64_t> nanoseconds{0};
 };
 
 }  // namespace
 
 absl::Status EvaluateModels(const Crew& crew, const Dataset& dataset, Split split,
-                            std::span<const int64_t> indices, const std::vector<float>& reference,
-                            std::span<SchemeOutcome> outcomes, const KeepGoing& keep_going) {
+                            std::span<const int64_t> indices, Metric metric,
+                            const std::vector<float>& reference, std::span<SchemeOutcome> outcomes,
+                            const KeepGoing& keep_going) {
   std::deque<Judgement> judgements;
   std::vector<const QuantizedModel*> models;
   for (SchemeOutcome& outcome : outcomes) {
@@ -71,9 +72,11 @@ absl::Status EvaluateModels(const Crew& crew, const Dataset& dataset, Split spli
   }
   if (models.empty()) return absl::OkStatus();
   const PrefixPlan plan = PlanPrefixes(models);
-  const std::vector<int32_t>& labels = dataset.split(split).labels;
+  const AnswerKey key(metric, dataset, split, indices);
   const auto work = [&](Batch batch) {
     std::vector<BatchTensor> tensors;
+    std::vector<std::vector<float>> targets;
+    for (int64_t i = 0; i < batch.count; ++i) targets.push_back(key.Target(batch.first + i));
     for (size_t i = 0; i < models.size(); ++i) {
       const Clock::time_point start = Clock::now();
       const QuantizedGraph& graph = models[i]->graph;
@@ -87,13 +90,13 @@ absl::Status EvaluateModels(const Crew& crew, const Dataset& dataset, Split spli
       }
       const std::vector<BatchTensor> outputs =
           judgements[i].network.RunFrom(plan.first_step[i], tensors, plan.keep[i]);
-      judgements[i].Judge(batch, outputs.front(), indices, labels, reference);
+      judgements[i].Judge(batch, outputs.front(), key, targets, reference);
       judgements[i].nanoseconds += (Clock::now() - start).count();
     }
     return absl::OkStatus();
   };
   MICO_RETURN_IF_ERROR(ForEachBatch(crew, static_cast<int64_t>(indices.size()), work, keep_going));
-  for (Judgement& judgement : judgements) judgement.Finish(crew.threads);
+  for (Judgement& judgement : judgements) judgement.Finish(crew.threads, key);
   return absl::OkStatus();
 }
 

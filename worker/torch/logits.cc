@@ -16,10 +16,6 @@ double LogSumExp(std::span<const float> logits, double scale) {
 
 }  // namespace
 
-int ArgMax(std::span<const float> logits) {
-  return static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
 double KlDivergence(std::span<const float> reference, std::span<const float> integers,
                     double scale) {
   const double reference_norm = LogSumExp(reference, 1.0);

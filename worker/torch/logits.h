@@ -5,9 +5,6 @@
 
 namespace mico {
 
-// The index of the largest logit, ties to the lower.
-int ArgMax(std::span<const float> logits);
-
 // KL(softmax(reference) || softmax(scale * integers)) in nats, in double.
 double KlDivergence(std::span<const float> reference, std::span<const float> integers,
                     double scale);

@@ -7,10 +7,10 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "worker/torch/answer_key.h"
 #include "worker/torch/evaluate_models.h"
 #include "worker/torch/float_network.h"
 #include "worker/torch/integer_network.h"
-#include "worker/torch/logits.h"
 #include "worker/torch/measure_statistics.h"
 #include "worker/torch/parallel_batches.h"
 #include "worker/torch/run_over.h"
@@ -28,26 +28,33 @@ constexpr size_t kSchemesTogether = 16;
 // Float logits of the last few (model, data, samples) are kept for the divergence of later calls.
 constexpr size_t kMostCachedLogits = 4;
 
-absl::Status CheckFit(const Shape& input, const Shape& output, const Dataset& dataset) {
-  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, input));
-  if (dataset.num_classes > output.elements()) {
+// What the server has checked already, in words for people; here so that nothing is read that is
+// not there.
+absl::Status CheckMetric(Metric metric, const Shape& output, const Dataset& dataset) {
+  const int64_t targets =
+      dataset.target_elements > 0 ? dataset.target_elements : dataset.sample_shape.elements();
+  if (CountsAnswers(metric) && dataset.num_classes > output.elements()) {
     return absl::InvalidArgumentError(
         fmt::format("the data set has labels up to {}; the network has {} outputs",
                     dataset.num_classes - 1, output.elements()));
   }
+  if (metric != Metric::kMse && dataset.target_elements > 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("the data set has targets; metric {} needs labels", ToString(metric)));
+  }
+  if (!CountsAnswers(metric) && targets != output.elements()) {
+    return absl::InvalidArgumentError(
+        fmt::format("metric {}: targets of {}; the network has {} "
+                    "outputs",
+                    ToString(metric), targets, output.elements()));
+  }
   return absl::OkStatus();
 }
 
-absl::Status CheckFit(const ModelPackage& package, const Dataset& dataset) {
+absl::Status CheckFit(const ModelPackage& package, const Dataset& dataset, Metric metric) {
   const Graph& graph = package.graph;
-  return CheckFit(graph.values[graph.input].shape, graph.values[graph.scored_value()].shape,
-                  dataset);
-}
-
-absl::Status CheckFit(const QuantizedModel& model, const Dataset& dataset) {
-  const QuantizedGraph& graph = model.graph;
-  return CheckFit(graph.tensors[graph.input].shape, graph.tensors[graph.scored_tensor()].shape,
-                  dataset);
+  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, graph.values[graph.input].shape));
+  return CheckMetric(metric, graph.values[graph.scored_value()].shape, dataset);
 }
 
 absl::StatusOr<std::vector<int64_t>> RangeOf(const Dataset& dataset, Split split, int64_t first,
@@ -114,8 +121,8 @@ struct TorchEvaluator::State {
                                                               const Dataset& dataset, Split split,
                                                               std::span<const int64_t> indices,
                                                               const KeepGoing& keep_going);
-  absl::StatusOr<Accuracy> FloatAccuracy(const ModelPackage& package, const Dataset& dataset,
-                                         Split split, const KeepGoing& keep_going);
+  absl::StatusOr<Score> FloatScore(const ModelPackage& package, const Dataset& dataset, Split split,
+                                   Metric metric, const KeepGoing& keep_going);
   absl::Status QuantizeAll(const ModelPackage& package, const Calibration& calibration,
                            std::span<const BitScheme> schemes,
                            std::span<SchemeOutcome> outcomes) const;
@@ -151,19 +158,24 @@ absl::StatusOr<const std::vector<float>*> TorchEvaluator::State::CachedFloatLogi
   return &cached_logits.back().logits;
 }
 
-absl::StatusOr<Accuracy> TorchEvaluator::State::FloatAccuracy(const ModelPackage& package,
-                                                              const Dataset& dataset, Split split,
-                                                              const KeepGoing& keep_going) {
-  const std::vector<int32_t>& labels = dataset.split(split).labels;
+absl::StatusOr<Score> TorchEvaluator::State::FloatScore(const ModelPackage& package,
+                                                        const Dataset& dataset, Split split,
+                                                        Metric metric,
+                                                        const KeepGoing& keep_going) {
   const std::vector<int64_t> all = ChooseSamples(dataset.split(split).count, 0, kEvaluationSeed);
   MICO_ASSIGN_OR_RETURN(const std::vector<float>* logits,
                         CachedFloatLogits(package, dataset, split, all, keep_going));
-  const size_t width = logits->size() / labels.size();
-  Accuracy accuracy{.total = static_cast<int64_t>(labels.size())};
-  for (size_t i = 0; i < labels.size(); ++i) {
-    accuracy.correct += ArgMax(std::span(*logits).subspan(i * width, width)) == labels[i];
+  const Graph& graph = package.graph;
+  const Shape& shape = graph.values[graph.scored_value()].shape;
+  const size_t width = shape.elements();
+  const AnswerKey key(metric, dataset, split, all);
+  std::vector<double> contributions(all.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto sample = static_cast<int64_t>(i);
+    contributions[i] = key.Judge(sample, std::span(*logits).subspan(i * width, width), shape, 1.0,
+                                 key.Target(sample));
   }
-  return accuracy;
+  return key.Total(contributions);
 }
 
 absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
@@ -201,8 +213,9 @@ absl::StatusOr<std::unique_ptr<TorchEvaluator>> TorchEvaluator::Create(
 absl::StatusOr<CalibrationOutcome> TorchEvaluator::Calibrate(const ModelPackage& package,
                                                              const Dataset& dataset,
                                                              int64_t train_samples, uint64_t seed,
+                                                             Metric metric,
                                                              const KeepGoing& keep_going) {
-  MICO_RETURN_IF_ERROR(CheckFit(package, dataset));
+  MICO_RETURN_IF_ERROR(CheckFit(package, dataset, metric));
   const std::vector<int64_t> indices = ChooseSamples(dataset.train.count, train_samples, seed);
   const bool input_non_negative = dataset.PreparedNonNegative();
   MICO_ASSIGN_OR_RETURN(const std::vector<TensorStatistics> statistics,
@@ -211,17 +224,18 @@ absl::StatusOr<CalibrationOutcome> TorchEvaluator::Calibrate(const ModelPackage&
   CalibrationOutcome outcome;
   MICO_ASSIGN_OR_RETURN(outcome.calibration,
                         MakeCalibration(package.graph, input_non_negative, statistics));
-  MICO_ASSIGN_OR_RETURN(outcome.float_val, state_->FloatAccuracy(package, dataset, Split::kVal,
-                                                                 Part(keep_going, 0.6, 0.8)));
-  MICO_ASSIGN_OR_RETURN(outcome.float_test, state_->FloatAccuracy(package, dataset, Split::kTest,
-                                                                  Part(keep_going, 0.8, 1.0)));
+  MICO_ASSIGN_OR_RETURN(outcome.float_val, state_->FloatScore(package, dataset, Split::kVal, metric,
+                                                              Part(keep_going, 0.6, 0.8)));
+  MICO_ASSIGN_OR_RETURN(outcome.float_test, state_->FloatScore(package, dataset, Split::kTest,
+                                                               metric, Part(keep_going, 0.8, 1.0)));
   return outcome;
 }
 
 absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
     const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
-    Split split, int64_t samples, std::span<const BitScheme> schemes, const KeepGoing& keep_going) {
-  MICO_RETURN_IF_ERROR(CheckFit(package, dataset));
+    Split split, int64_t samples, Metric metric, std::span<const BitScheme> schemes,
+    const KeepGoing& keep_going) {
+  MICO_RETURN_IF_ERROR(CheckFit(package, dataset, metric));
   const std::vector<int64_t> indices =
       ChooseSamples(dataset.split(split).count, samples, kEvaluationSeed);
   // The float network's pass counts as one scheme more.
@@ -237,7 +251,7 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
         state_->QuantizeAll(package, calibration, schemes.subspan(first, count), group));
     const double done = static_cast<double>(first) + 1.0;
     MICO_RETURN_IF_ERROR(EvaluateModels(
-        state_->crew, dataset, split, indices, *reference, group,
+        state_->crew, dataset, split, indices, metric, *reference, group,
         Part(keep_going, done / parts, (done + static_cast<double>(count)) / parts)));
   }
   return outcomes;
@@ -246,7 +260,7 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
 absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
     const ModelPackage& package, const Dataset& dataset, Split split, int64_t first,
     int64_t count) {
-  MICO_RETURN_IF_ERROR(CheckFit(package, dataset));
+  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, package.graph.values[package.graph.input].shape));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
   const Shape& input = package.graph.values[package.graph.input].shape;
   return CollectOutputs<float>(state_->crew, FloatNetwork(package),
@@ -270,7 +284,7 @@ absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
 absl::StatusOr<std::vector<std::vector<int32_t>>> TorchEvaluator::IntegerForward(
     const QuantizedModel& model, const Dataset& dataset, Split split, int64_t first,
     int64_t count) {
-  MICO_RETURN_IF_ERROR(CheckFit(model, dataset));
+  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, model.graph.tensors[model.graph.input].shape));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
   MICO_ASSIGN_OR_RETURN(const IntegerNetwork network, IntegerNetwork::Prepare(model));
   const QuantizedGraph& graph = model.graph;

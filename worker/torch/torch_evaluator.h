@@ -27,12 +27,12 @@ class TorchEvaluator : public Evaluator {
   ~TorchEvaluator() override;
 
   absl::StatusOr<CalibrationOutcome> Calibrate(const ModelPackage& package, const Dataset& dataset,
-                                               int64_t train_samples, uint64_t seed,
+                                               int64_t train_samples, uint64_t seed, Metric metric,
                                                const KeepGoing& keep_going) override;
   absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                       const Calibration& calibration,
                                                       const Dataset& dataset, Split split,
-                                                      int64_t samples,
+                                                      int64_t samples, Metric metric,
                                                       std::span<const BitScheme> schemes,
                                                       const KeepGoing& keep_going) override;
 

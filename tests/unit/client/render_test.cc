@@ -11,6 +11,7 @@
 namespace mico {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -85,14 +86,14 @@ TEST(ProgressLineTest, WhatIsNotKnownIsNotShown) {
 
 TEST(RenderFrontTest, IsATableOfTheFrontAndThenTheUniformNetworks) {
   EXPECT_EQ(RenderFront(MakeJob(), OutputFormat::kTable),
-            "trial  network         instructions  vs 8 bit  val      test  RAM       flash    "
-            "weights  inputs\n"
-            "7      front           500,000       0.50x     88.00 %  -     12.3 KiB  2.0 KiB  "
-            "42       84\n"
-            "2      uniform w4a4 *  600,000       0.60x     90.00 %  -     12.3 KiB  2.0 KiB  "
-            "44       44\n"
-            "1      uniform w8a8    1,000,000     1.00x     91.00 %  -     12.3 KiB  2.0 KiB  "
-            "88       88\n"
+            "trial  network         instructions  vs 8 bit  val top1       test top1  RAM       "
+            "flash    weights  inputs\n"
+            "7      front           500,000       0.50x     88.00 % ±2.02  -          12.3 KiB  "
+            "2.0 KiB  42       84\n"
+            "2      uniform w4a4 *  600,000       0.60x     90.00 % ±1.86  -          12.3 KiB  "
+            "2.0 KiB  44       44\n"
+            "1      uniform w8a8    1,000,000     1.00x     91.00 % ±1.78  -          12.3 KiB  "
+            "2.0 KiB  88       88\n"
             "* a uniform network on the front\n");
 }
 
@@ -103,10 +104,56 @@ TEST(RenderFrontTest, CsvHasExactNumbersAndWidthsThatNoSpreadsheetTakesForOne) {
 
   EXPECT_EQ(RenderFront(job, OutputFormat::kCsv),
             "trial,network,front,latency,counts,latency_vs_uniform8,val,test,ram_bytes,flash_bytes,"
-            "weight_bits,input_bits\n"
-            "7,,yes,500000,instructions,0.500000,0.880000,0.877000,12595,2048,4 2,8 4\n"
-            "2,uniform w4a4,yes,600000,instructions,0.600000,0.900000,,12595,2048,4 4,4 4\n"
-            "1,uniform w8a8,no,1000000,instructions,1.000000,0.910000,,12595,2048,8 8,8 8\n");
+            "weight_bits,input_bits,metric,val_low,val_high,test_low,test_high\n"
+            "7,,yes,500000,instructions,0.500000,0.880000,0.877000,12595,2048,4 2,8 4,"
+            "top1,0.858391,0.898701,0.855189,0.895926\n"
+            "2,uniform w4a4,yes,600000,instructions,0.600000,0.900000,,12595,2048,4 4,4 4,"
+            "top1,0.879848,0.917091,,\n"
+            "1,uniform w8a8,no,1000000,instructions,1.000000,0.910000,,12595,2048,8 8,8 8,"
+            "top1,0.890658,0.926204,,\n");
+}
+
+void SetValue(v1::Accuracy* score, const std::string& metric, double value, double half) {
+  score->Clear();
+  score->set_total(1000);
+  score->set_metric(metric);
+  score->set_value(value);
+  score->set_low(value - half);
+  score->set_high(value + half);
+}
+
+// The same job, judged by `metric`; its three points have these values.
+v1::Job MakeJobOf(const std::string& metric, double fastest, double middle, double slowest) {
+  v1::Job job = MakeJob();
+  job.mutable_spec()->set_metric(metric);
+  SetValue(job.mutable_front(0)->mutable_val(), metric, fastest, 0.001);
+  SetValue(job.mutable_front(1)->mutable_val(), metric, middle, 0.001);
+  SetValue(job.mutable_uniform(0)->mutable_val(), metric, slowest, 0.001);
+  *job.mutable_uniform(1) = job.front(1);
+  return job;
+}
+
+TEST(RenderFrontTest, ErrorsHaveFourDigitsAndTheirInterval) {
+  v1::Job job = MakeJobOf("mse", 0.0123456, 0.0111111, 0.01);
+  SetValue(job.mutable_front(0)->mutable_test(), "mse", 0.0130004, 0.00252);
+
+  EXPECT_THAT(RenderFront(job, OutputFormat::kTable),
+              AllOf(HasSubstr("val mse         test mse"),
+                    HasSubstr("0.50x     0.01235 ±0.001  0.013 ±0.0025")));
+  EXPECT_THAT(RenderFront(job, OutputFormat::kCsv),
+              HasSubstr(",0.0123456,0.0130004,12595,2048,4 2,8 4,mse,0.0113456,0.0133456,0.0104804,"
+                        "0.0155204\n"));
+}
+
+TEST(RenderFrontTest, AnAreaUnderTheCurveIsNoPercentage) {
+  EXPECT_THAT(RenderFront(MakeJobOf("auc", 0.9, 0.92, 0.95), OutputFormat::kTable),
+              AllOf(HasSubstr("val auc"), HasSubstr("0.9000 ±0.0010")));
+}
+
+TEST(RenderFrontTest, WhatCannotBeAScoreIsNone) {
+  v1::Job job = MakeJob();
+  job.mutable_front(0)->mutable_val()->set_correct(2000);
+  EXPECT_THAT(RenderFront(job, OutputFormat::kTable), HasSubstr("0.50x     -"));
 }
 
 TEST(RenderFrontTest, AWidthThatCannotBeNeverShiftsTheOthers) {
@@ -146,7 +193,18 @@ TEST(RenderChartTest, TheFastestIsLeftAndTheMostAccurateOnTop) {
             " 88.00 % |o          \n"
             "         +-----------\n"
             "          500,000 1,000,000 instructions\n"
-            "          o front   u uniform\n");
+            "          o front   u uniform   up: better top1 on val\n");
+}
+
+TEST(RenderChartTest, TheSmallestErrorIsOnTop) {
+  EXPECT_EQ(RenderChart(MakeJobOf("mse", 0.4, 0.02, 0.01), 11, 4),
+            "    0.01 |          u\n"
+            "   0.015 |           \n"
+            "    0.02 |  o        \n"
+            "   worse |o          \n"
+            "         +-----------\n"
+            "          500,000 1,000,000 instructions\n"
+            "          o front   u uniform   up: better mse on val\n");
 }
 
 TEST(RenderChartTest, PointsFarBelowTheBestShareTheLastRow) {
@@ -159,10 +217,10 @@ TEST(RenderChartTest, PointsFarBelowTheBestShareTheLastRow) {
             " 90.00 % |       o        \n"
             " 89.00 % |                \n"
             " 88.00 % |     o          \n"
-            "   lower |o              u\n"
+            "   worse |o              u\n"
             "         +----------------\n"
             "          250,000 1,000,000 instructions\n"
-            "          o front   u uniform\n");
+            "          o front   u uniform   up: better top1 on val\n");
 }
 
 TEST(RenderChartTest, AFrontThatReachesFarDownKeepsMostOfTheHeight) {
@@ -177,7 +235,7 @@ TEST(RenderChartTest, AFrontThatReachesFarDownKeepsMostOfTheHeight) {
                                                  " 60.00 % |    o   \n"
                                                  " 50.00 % |   o    \n"
                                                  " 40.00 % |  o     \n"
-                                                 "   lower |oo      \n"));
+                                                 "   worse |oo      \n"));
 }
 
 TEST(RenderChartTest, OnePointIsEnough) {
@@ -201,7 +259,7 @@ TEST(RenderJobTest, ShowsWhoWorksAndHowTheFloatNetworkDoes) {
   const std::string text = RenderJob(job);
 
   EXPECT_THAT(text, HasSubstr("  evaluate   on bench-3?[2J   50 %  attempt 2\n"));
-  EXPECT_THAT(text, HasSubstr("  float network: val 91.73 %  test -\n"));
+  EXPECT_THAT(text, HasSubstr("  float network: top1  val 91.73 % ±0.54  test -\n"));
   EXPECT_THAT(text, HasSubstr(RenderFront(job, OutputFormat::kTable)));
 }
 

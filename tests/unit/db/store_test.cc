@@ -36,6 +36,12 @@ class StoreTest : public testing::Test {
   bool HasBlob(const std::string& content) {
     return store_->Read([&](StoreView& view) { return view.HasBlob(Digest::Of(content)); }).value();
   }
+  static JobRecord AnyJob(const std::string& id) {
+    JobRecord job;
+    job.id = id;
+    job.model = job.dataset = job.package = Digest::Of("x");
+    return job;
+  }
   // A job with all that it refers to.
   Store::Change AddJob(const std::string& id, int64_t created_ms = 0) {
     return [id, created_ms](StoreTransaction& transaction) {
@@ -47,9 +53,7 @@ class StoreTest : public testing::Test {
       DatasetRecord dataset;
       dataset.digest = digest;
       transaction.AddDataset(dataset);
-      JobRecord job;
-      job.id = id;
-      job.model = job.dataset = job.package = digest;
+      JobRecord job = AnyJob(id);
       job.warnings = {"first", "second"};
       job.limits.max_latency_cycles = 5;
       job.created = TimePoint(std::chrono::milliseconds(created_ms));
@@ -85,11 +89,10 @@ TEST_F(StoreTest, TrialsKeepEverything) {
                   ->Write([&](StoreTransaction& transaction) {
                     transaction.AddTrial("job-1", record, TimePoint{});
                     record.trial.state = TrialState::kFinished;
-                    record.trial.correct = 3;
-                    record.trial.total = 4;
-                    record.trial.kl = 0.25;
+                    record.trial.val = CountScore(Metric::kTop5, 3, 4);
+                    record.trial.divergence = 0.25;
                     record.trial.quantized_digest = Digest::Of("q").hex();
-                    record.test = {5, 6};
+                    record.test = CountScore(Metric::kTop5, 5, 6);
                     transaction.UpdateTrial("job-1", record, TimePoint{});
                     return absl::OkStatus();
                   })
@@ -102,9 +105,73 @@ TEST_F(StoreTest, TrialsKeepEverything) {
   EXPECT_EQ(trial.state, TrialState::kFinished);
   EXPECT_EQ(trial.cost, record.trial.cost);
   EXPECT_EQ(trial.samples, 32);
-  EXPECT_EQ(trial.kl, 0.25);
+  EXPECT_EQ(trial.divergence, 0.25);
+  EXPECT_EQ(trial.val, record.trial.val);
   EXPECT_EQ(trial.quantized_digest, record.trial.quantized_digest);
-  EXPECT_EQ(trials[0].test, (Accuracy{5, 6}));
+  EXPECT_EQ(trials[0].test, record.test);
+}
+
+TEST_F(StoreTest, ValuesThatNoCountGivesKeepTheirBits) {
+  TrialRecord record;
+  record.trial.number = 1;
+  record.trial.scheme = BitScheme::Parse("w8a8").value();
+  CalibrationRecord calibration{"key", Digest::Of("x"), MseScore(std::vector<double>{0.1, 0.7}),
+                                MseScore(std::vector<double>{1.0 / 3.0})};
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  ASSERT_TRUE(store_
+                  ->Write([&](StoreTransaction& transaction) {
+                    transaction.AddCalibration(calibration);
+                    transaction.AddTrial("job-1", record, TimePoint{});
+                    record.trial.val = calibration.float_val;
+                    transaction.UpdateTrial("job-1", record, TimePoint{});
+                    JobRecord job = AnyJob("job-1");
+                    job.float_val = calibration.float_val;
+                    job.float_test = calibration.float_test;
+                    job.limits.max_error = 0.25;
+                    transaction.UpdateJob(job);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  Open();
+  const auto trials =
+      store_->Read([](StoreView& view) { return view.ListTrials("job-1", 0, 10); }).value();
+  const auto job = store_->Read([](StoreView& view) { return view.FindJob("job-1"); }).value();
+  const auto stored =
+      store_->Read([](StoreView& view) { return view.FindCalibration("key"); }).value();
+  ASSERT_THAT(trials, SizeIs(1));
+  EXPECT_EQ(trials[0].trial.val, calibration.float_val);
+  EXPECT_FALSE(trials[0].test.measured());
+  ASSERT_TRUE(job && stored);
+  EXPECT_EQ(job->float_val, calibration.float_val);
+  EXPECT_EQ(job->float_test, calibration.float_test);
+  EXPECT_EQ(job->limits.max_error, 0.25);
+  EXPECT_EQ(stored->float_val, calibration.float_val);
+  EXPECT_EQ(stored->float_test, calibration.float_test);
+}
+
+TEST_F(StoreTest, WhatMetricsAskOfADataSetIsFilledInLater) {
+  DatasetRecord dataset;
+  dataset.digest = Digest::Of("x");
+  const auto find = [&] {
+    return store_->Read([&](StoreView& view) { return view.FindDataset(dataset.digest); })
+        .value()
+        .value();
+  };
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  dataset.targets = TargetFacts{3, 1, 2, 0.5};
+  dataset.name = "another name";
+  ASSERT_TRUE(store_
+                  ->Write([&](StoreTransaction& transaction) {
+                    transaction.AddDataset(dataset);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  ASSERT_TRUE(find().targets);
+  EXPECT_EQ(find().targets->elements, 3);
+  EXPECT_EQ(find().targets->val_ones, 1);
+  EXPECT_EQ(find().targets->test_ones, 2);
+  EXPECT_EQ(find().targets->val_variance, 0.5);
+  EXPECT_EQ(find().name, "");
 }
 
 TEST_F(StoreTest, AReaderSeesWhatWasAcknowledged) {

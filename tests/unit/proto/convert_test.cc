@@ -44,6 +44,49 @@ TEST(Convert, AccuracyNeedsNoMoreCorrectThanTotal) {
   EXPECT_FALSE(FromProto(message).ok());
 }
 
+TEST(Convert, ScoresOfEveryMetricSurviveTheWire) {
+  const std::vector<double> errors{0.1, 0.2, 0.7};
+  for (const Score& score :
+       {CountScore(Metric::kTop1, 5, 9), CountScore(Metric::kTop5, 9, 9), MseScore(errors),
+        AucScore(errors, std::vector<int32_t>{0, 1, 1}), Score()}) {
+    EXPECT_EQ(FromProto(ToProto(score)).value(), score) << ToString(score.metric);
+  }
+}
+
+TEST(Convert, OfCountsTheIntervalIsWorkedOutAndNotBelieved) {
+  v1::Accuracy message;
+  message.set_correct(8);
+  message.set_total(10);
+  message.set_value(1.0);
+  EXPECT_EQ(FromProto(message).value(), CountScore(Metric::kTop1, 8, 10));
+}
+
+TEST(Convert, ValuesOutsideTheirIntervalOrRangeAreRefused) {
+  v1::Accuracy good;
+  good.set_total(3);
+  good.set_metric("auc");
+  good.set_value(0.5);
+  good.set_low(0.25);
+  good.set_high(1.0);
+  ASSERT_TRUE(FromProto(good).ok());
+  v1::Accuracy message = good;
+  message.set_value(std::nan(""));
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("accuracy: auc nan"));
+  message = good;
+  message.set_low(0.75);
+  EXPECT_FALSE(FromProto(message).ok());
+  message = good;
+  message.set_high(1.5);
+  EXPECT_FALSE(FromProto(message).ok());
+  message.set_metric("mse");
+  EXPECT_TRUE(FromProto(message).ok());
+  message.set_high(INFINITY);
+  EXPECT_FALSE(FromProto(message).ok());
+  message.set_metric("f1");
+  EXPECT_THAT(MessageOf(FromProto(message).status()),
+              HasSubstr("accuracy.metric: 'f1'; needed: top1, top5, mse or auc"));
+}
+
 TEST(Convert, TargetsSurviveTheWire) {
   Target target;
   target.name = "t";
@@ -57,10 +100,17 @@ TEST(Convert, TargetsSurviveTheWire) {
 TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   const Digest m = Digest::Of("m"), d = Digest::Of("d"), c = Digest::Of("c");
   const BitScheme scheme = BitScheme::Parse("w8a8,w4a4").value();
-  const std::vector<Task> tasks{CalibrateTask{m, d, 256, 7},
-                                ProfileTask{"t", "key", {"conv one", "conv two"}},
-                                EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true},
-                                ArtifactTask{m, m, d, "t", scheme, {1, 2}, {3, 4}, {5, 6, 7}}};
+  const std::vector<Task> tasks{
+      CalibrateTask{m, d, 256, 7, Metric::kAuc}, ProfileTask{"t", "key", {"conv one", "conv two"}},
+      EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true, Metric::kTop5},
+      ArtifactTask{m,
+                   m,
+                   d,
+                   "t",
+                   scheme,
+                   CountScore(Metric::kTop1, 1, 2),
+                   MseScore(std::vector<double>{3.0, 4.0}),
+                   {5, 6, 7}}};
   for (const Task& task : tasks) {
     SCOPED_TRACE(std::string(KindOf(task)));
     const absl::StatusOr<TaskOrder> order = FromProto(ToProto(TaskOrder{"l", "9", 2, task}));
@@ -122,6 +172,39 @@ TEST(Convert, LimitsMustBePositiveNumbersOfTheRightKind) {
   spec.mutable_limits()->mutable_max_ram()->set_relative(0.5);
   spec.mutable_limits()->mutable_min_accuracy()->set_absolute(90);
   EXPECT_THAT(MessageOf(FromProto(spec).status()), HasSubstr("limits.min_accuracy: 90"));
+}
+
+// Jobs of before there were several metrics keep their ids, and their stored tasks their bytes.
+TEST(Convert, TheDefaultMetricIsNotWritten) {
+  v1::JobSpec message = GoodSpec();
+  message.set_metric("top1");
+  const JobSpec spec = FromProto(message).value();
+  EXPECT_EQ(spec, FromProto(GoodSpec()).value());
+  EXPECT_EQ(ToProto(spec).metric(), "");
+  message.set_metric("top5");
+  EXPECT_EQ(ToProto(FromProto(message).value()).metric(), "top5");
+}
+
+TEST(Convert, AnUnknownMetricIsAnsweredWithTheKnownOnes) {
+  v1::JobSpec spec = GoodSpec();
+  spec.set_metric("f1");
+  EXPECT_EQ(MessageOf(FromProto(spec).status()),
+            "spec.metric: 'f1'; needed: top1, top5, mse or auc");
+}
+
+TEST(Convert, ALimitSuitsItsMetric) {
+  v1::JobSpec spec = GoodSpec();
+  spec.set_metric("mse");
+  spec.mutable_limits()->mutable_min_accuracy()->set_absolute(0.9);
+  EXPECT_THAT(MessageOf(FromProto(spec).status()),
+              HasSubstr("limits.min_accuracy: with metric mse; needed: max_error"));
+  spec.mutable_limits()->clear_min_accuracy();
+  spec.mutable_limits()->mutable_max_error()->set_absolute(17.5);
+  const JobSpec read = FromProto(spec).value();
+  EXPECT_EQ(FromProto(ToProto(read)).value(), read);
+  spec.set_metric("auc");
+  EXPECT_THAT(MessageOf(FromProto(spec).status()),
+              HasSubstr("limits.max_error: with metric auc; needed: min_accuracy"));
 }
 
 TEST(Convert, DigestsMustBeWhole) {

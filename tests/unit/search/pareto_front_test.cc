@@ -16,8 +16,7 @@ Trial FinishedTrial(int64_t number, int64_t latency, int64_t correct) {
   trial.number = number;
   trial.state = TrialState::kFinished;
   trial.cost.latency_cycles = latency;
-  trial.correct = correct;
-  trial.total = 100;
+  trial.val = CountScore(Metric::kTop1, correct, 100);
   return trial;
 }
 
@@ -37,6 +36,18 @@ TEST(ParetoFrontTest, ProbesAndUnfinishedTrialsAreNeverInAFront) {
   trials[0].samples = 10;
   trials[1].state = TrialState::kRunning;
   EXPECT_THAT(ParetoFront(trials, {}), IsEmpty());
+}
+
+TEST(ParetoFrontTest, OfErrorsTheSmallerIsTheBetter) {
+  std::vector<Trial> trials{FinishedTrial(1, 10, 0), FinishedTrial(2, 20, 0),
+                            FinishedTrial(3, 30, 0)};
+  trials[0].val = MseScore(std::vector<double>{0.5, 0.5});
+  trials[1].val = MseScore(std::vector<double>{0.75, 0.75});
+  trials[2].val = MseScore(std::vector<double>{0.25, 0.25});
+  EXPECT_THAT(ParetoFront(trials, {}), ElementsAre(0, 2));
+  Limits limits;
+  limits.max_error = 0.3;
+  EXPECT_THAT(ParetoFront(trials, limits), ElementsAre(2));
 }
 
 TEST(ParetoFrontTest, LimitsAreHard) {

@@ -50,9 +50,11 @@ class StrategyTest : public testing::TestWithParam<std::string> {
 
   static void Finish(Trial& trial) {
     const double loss = Loss(trial.scheme);
-    trial.total = trial.is_probe() ? trial.samples : kImages;
-    trial.correct = std::llround((0.95 - loss - loss * loss) * static_cast<double>(trial.total));
-    trial.kl = 0.001 + loss;
+    const int64_t total = trial.is_probe() ? trial.samples : kImages;
+    const double accuracy = 0.95 - loss - loss * loss;
+    trial.val =
+        CountScore(Metric::kTop1, std::llround(accuracy * static_cast<double>(total)), total);
+    trial.divergence = 0.001 + loss;
     trial.state = TrialState::kFinished;
   }
 
@@ -87,7 +89,7 @@ class StrategyTest : public testing::TestWithParam<std::string> {
     for (const int i : ParetoFront(history_.trials, space_.limits)) {
       const Trial& trial = history_.trials[i];
       points.push_back(
-          {static_cast<double>(trial.cost.latency_cycles) / 300000.0, 1.0 - trial.accuracy()});
+          {static_cast<double>(trial.cost.latency_cycles) / 300000.0, trial.val.error()});
     }
     return points;
   }
@@ -215,6 +217,27 @@ TEST_P(SensitivityTest, ProbesCostTheirShareOfImages) {
   }
   EXPECT_GT(probes, 0.0);
   EXPECT_LE(probes, 0.36 * history_.budget);
+}
+
+TEST_P(SensitivityTest, ChoosesTheSameByErrorsInTheirUnit) {
+  Run(4);
+  const std::vector<Trial> by_accuracy = history_.trials;
+  // A power of two keeps the numbers the same.
+  space_.error_unit = 8.0;
+  history_.trials.clear();
+  for (int round = 0; round < 1000; ++round) {
+    const Proposal proposal = Propose(4);
+    if (proposal.candidates.empty()) break;
+    for (const Candidate& candidate : proposal.candidates) Record(candidate);
+    for (Trial& trial : history_.trials) {
+      Finish(trial);
+      trial.val = MseScore(std::vector<double>{8.0 * trial.val.error()});
+    }
+  }
+  ASSERT_EQ(history_.trials.size(), by_accuracy.size());
+  for (size_t i = 0; i < by_accuracy.size(); ++i) {
+    EXPECT_EQ(history_.trials[i].scheme, by_accuracy[i].scheme) << i;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Default, SensitivityTest, testing::Values("sensitivity"));

@@ -62,8 +62,36 @@ TEST(ResolveLimits, AccuracyIsAbsoluteOrAShareOfTheReferences) {
   requested.min_accuracy = {Kind::kRelative, 0.9};
   EXPECT_FALSE(ResolveLimits(requested, Target{}, Reference{}).min_accuracy);
   Reference reference;
-  reference.accuracy = 0.5;
+  reference.value = 0.5;
   EXPECT_DOUBLE_EQ(*ResolveLimits(requested, Target{}, reference).min_accuracy, 0.45);
+}
+
+TEST(ResolveLimits, AnErrorMayBeAMultipleOfTheReferences) {
+  RequestedLimits requested;
+  requested.max_error = {Kind::kRelative, 1.25};
+  EXPECT_TRUE(NeedsReferenceValue(requested));
+  EXPECT_FALSE(ResolveLimits(requested, Target{}, Reference{}).max_error);
+  Reference reference;
+  reference.value = 0.5;
+  EXPECT_DOUBLE_EQ(*ResolveLimits(requested, Target{}, reference).max_error, 0.625);
+  requested.max_error = {Kind::kAbsolute, 3.0};
+  EXPECT_FALSE(NeedsReferenceValue(requested));
+  EXPECT_DOUBLE_EQ(*ResolveLimits(requested, Target{}, Reference{}).max_error, 3.0);
+}
+
+TEST(DescribeViolations, NamesTheMetricAndBothValues) {
+  Trial trial;
+  trial.val = MseScore(std::vector<double>{0.25, 0.75});
+  Limits limits;
+  limits.max_error = 0.4;
+  EXPECT_EQ(DescribeViolations(trial, limits), "mse 0.5 (at most 0.4)");
+  EXPECT_DOUBLE_EQ(Violation(trial, limits), 0.25);
+  limits = {};
+  limits.min_accuracy = 0.95;
+  trial.val = CountScore(Metric::kTop1, 9, 10);
+  EXPECT_EQ(DescribeViolations(trial, limits), "accuracy 90.00 % (at least 95.00 %)");
+  trial.val = CountScore(Metric::kTop5, 9, 10);
+  EXPECT_EQ(DescribeViolations(trial, limits), "top5 90.00 % (at least 95.00 %)");
 }
 
 TEST(CheckFloors, SaysTheFloorAndTheWidthsThatReachIt) {

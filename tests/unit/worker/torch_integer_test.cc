@@ -102,7 +102,7 @@ class TorchIntegerTest : public ::testing::Test {
   }
 
   Calibration Calibrated(const ModelPackage& package, const Dataset& dataset) {
-    auto outcome = evaluator_->Calibrate(package, dataset, 200, 1, nullptr);
+    auto outcome = evaluator_->Calibrate(package, dataset, 200, 1, Metric::kTop1, nullptr);
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     return outcome->calibration;
   }
@@ -285,20 +285,20 @@ TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
   const auto other = TorchEvaluator::Create({.threads = 1, .batch_size = 40});
   ASSERT_TRUE(other.ok()) << other.status();
 
-  const auto first =
-      evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes, nullptr);
-  const auto second =
-      (*other)->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes, nullptr);
+  const auto first = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
+                                          Metric::kTop1, schemes, nullptr);
+  const auto second = (*other)->Evaluate(package, calibration, dataset, Split::kVal, 0,
+                                         Metric::kTop1, schemes, nullptr);
 
   ASSERT_TRUE(first.ok()) << first.status();
   ASSERT_TRUE(second.ok()) << second.status();
   for (size_t i = 0; i < schemes.size(); ++i) {
     ASSERT_TRUE((*first)[i].status.ok()) << (*first)[i].status;
-    EXPECT_EQ((*first)[i].accuracy, (*second)[i].accuracy);
+    EXPECT_EQ((*first)[i].score, (*second)[i].score);
     EXPECT_EQ((*first)[i].model_digest, (*second)[i].model_digest);
-    EXPECT_NEAR((*first)[i].kl, (*second)[i].kl, 1e-5 * (*first)[i].kl);
+    EXPECT_NEAR((*first)[i].divergence, (*second)[i].divergence, 1e-5 * (*first)[i].divergence);
   }
-  EXPECT_LT((*first)[0].kl, (*first)[1].kl);
+  EXPECT_LT((*first)[0].divergence, (*first)[1].divergence);
 }
 
 TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
@@ -314,17 +314,18 @@ TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
     schemes.push_back(*BitScheme::Parse(text));
   }
 
-  const auto together =
-      evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes, nullptr);
+  const auto together = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
+                                             Metric::kTop1, schemes, nullptr);
 
   ASSERT_TRUE(together.ok()) << together.status();
   for (size_t i = 0; i < schemes.size(); ++i) {
-    const auto alone = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
-                                            std::span(schemes).subspan(i, 1), nullptr);
+    const auto alone =
+        evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, Metric::kTop1,
+                             std::span(schemes).subspan(i, 1), nullptr);
     ASSERT_TRUE(alone.ok()) << alone.status();
     ASSERT_TRUE((*together)[i].status.ok()) << (*together)[i].status;
-    EXPECT_EQ((*together)[i].accuracy, (*alone)[0].accuracy) << schemes[i].ToString();
-    EXPECT_EQ((*together)[i].kl, (*alone)[0].kl) << schemes[i].ToString();
+    EXPECT_EQ((*together)[i].score, (*alone)[0].score) << schemes[i].ToString();
+    EXPECT_EQ((*together)[i].divergence, (*alone)[0].divergence) << schemes[i].ToString();
     EXPECT_EQ((*together)[i].model_digest, (*alone)[0].model_digest);
   }
 }
@@ -356,12 +357,12 @@ TEST_F(TorchIntegerTest, ASchemeThatCannotBeQuantizedDoesNotStopTheOthers) {
   const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8"), *BitScheme::Parse("w8a8,w8a8")};
 
   const auto outcomes = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
-                                             Split::kVal, 10, schemes, nullptr);
+                                             Split::kVal, 10, Metric::kTop1, schemes, nullptr);
 
   ASSERT_TRUE(outcomes.ok()) << outcomes.status();
   EXPECT_FALSE((*outcomes)[0].status.ok());
   EXPECT_TRUE((*outcomes)[1].status.ok());
-  EXPECT_EQ((*outcomes)[1].accuracy.total, 10);
+  EXPECT_EQ((*outcomes)[1].score.total, 10);
 }
 
 TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
@@ -374,8 +375,8 @@ TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
   // One thread: with several, others may have done all the work before the first question.
   const auto evaluator = TorchEvaluator::Create({.threads = 1}).value();
 
-  const auto outcomes = evaluator->Evaluate(package, calibration, dataset, Split::kVal, 0, schemes,
-                                            [&](double progress) {
+  const auto outcomes = evaluator->Evaluate(package, calibration, dataset, Split::kVal, 0,
+                                            Metric::kTop1, schemes, [&](double progress) {
                                               EXPECT_FALSE(unwanted) << "asked after a no";
                                               EXPECT_GE(progress, last);
                                               last = progress;
@@ -390,9 +391,9 @@ TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
 TEST_F(TorchIntegerTest, RefusesDataThatDoesNotFitTheNetwork) {
   const ModelPackage package = Network(kResidual, 1);
   const auto wrong_shape =
-      evaluator_->Calibrate(package, RandomDataset({3, 8, 8}, 1), 0, 1, nullptr);
+      evaluator_->Calibrate(package, RandomDataset({3, 8, 8}, 1), 0, 1, Metric::kTop1, nullptr);
   const auto many_labels = evaluator_->Calibrate(
-      package, RandomDataset({3, 9, 9}, 1, {.num_classes = 200}), 0, 1, nullptr);
+      package, RandomDataset({3, 9, 9}, 1, {.num_classes = 200}), 0, 1, Metric::kTop1, nullptr);
 
   EXPECT_THAT(std::string(wrong_shape.status().message()), HasSubstr("3x8x8"));
   EXPECT_THAT(std::string(many_labels.status().message()), HasSubstr("5 outputs"));

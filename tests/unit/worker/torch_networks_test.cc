@@ -48,10 +48,11 @@ class TorchNetworksTest : public ::testing::Test {
 
   // Over val and test together, in percent.
   static double PercentOf(const CalibrationOutcome& outcome) {
-    const Accuracy whole{outcome.float_val.correct + outcome.float_test.correct,
-                         outcome.float_val.total + outcome.float_test.total};
+    const Score whole =
+        CountScore(Metric::kTop1, outcome.float_val.correct + outcome.float_test.correct,
+                   outcome.float_val.total + outcome.float_test.total);
     EXPECT_EQ(whole.total, 10'000);
-    return kPercent * whole.share();
+    return kPercent * whole.value;
   }
 
   void ExpectEqualToOracle(const ModelPackage& package, const Calibration& calibration,
@@ -112,7 +113,7 @@ TEST_F(TorchNetworksTest, ResNet20ScoresAsPublishedAndItsIntegersAreTheOracles) 
   const auto dataset = LoadCifar10(data_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
 
-  const auto outcome = evaluator_->Calibrate(package, *dataset, 256, 1, nullptr);
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 256, 1, Metric::kTop1, nullptr);
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_DOUBLE_EQ(PercentOf(*outcome), 91.73);
@@ -124,7 +125,7 @@ TEST_F(TorchNetworksTest, LeNet5ScoresAsMeasuredAndItsIntegersAreTheOracles) {
   const auto dataset = LoadMnist32(data_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
 
-  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, Metric::kTop1, nullptr);
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_DOUBLE_EQ(PercentOf(*outcome), 99.07);
@@ -136,7 +137,7 @@ TEST_F(TorchNetworksTest, Mnist8ScoresAsMeasuredAndGivesItsPublishedOutputs) {
   const auto dataset = LoadMnist(data_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
 
-  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, Metric::kTop1, nullptr);
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_DOUBLE_EQ(PercentOf(*outcome), 98.91);
@@ -161,7 +162,7 @@ TEST_F(TorchNetworksTest, EightBitsCostLittleAndTheDivergenceGrowsWithFewerBits)
   const ModelPackage package = Import("lenet5-mnist/lenet5_mnist.onnx");
   const auto dataset = LoadMnist32(data_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
-  const auto calibrated = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+  const auto calibrated = evaluator_->Calibrate(package, *dataset, 512, 1, Metric::kTop1, nullptr);
   ASSERT_TRUE(calibrated.ok()) << calibrated.status();
   const std::vector<bool> input_layers = InputLayers(package.graph);
   const std::vector<BitScheme> schemes{BitScheme::Uniform(8, 8, input_layers),
@@ -169,12 +170,12 @@ TEST_F(TorchNetworksTest, EightBitsCostLittleAndTheDivergenceGrowsWithFewerBits)
                                        BitScheme::Uniform(2, 2, input_layers)};
 
   const auto outcomes = evaluator_->Evaluate(package, calibrated->calibration, *dataset,
-                                             Split::kVal, 0, schemes, nullptr);
+                                             Split::kVal, 0, Metric::kTop1, schemes, nullptr);
 
   ASSERT_TRUE(outcomes.ok()) << outcomes.status();
-  EXPECT_GT((*outcomes)[0].accuracy.share(), calibrated->float_val.share() - 0.003);
-  EXPECT_LT((*outcomes)[0].kl, (*outcomes)[1].kl);
-  EXPECT_LT((*outcomes)[1].kl, (*outcomes)[2].kl);
+  EXPECT_GT((*outcomes)[0].score.value, calibrated->float_val.value - 0.003);
+  EXPECT_LT((*outcomes)[0].divergence, (*outcomes)[1].divergence);
+  EXPECT_LT((*outcomes)[1].divergence, (*outcomes)[2].divergence);
 }
 
 }  // namespace
