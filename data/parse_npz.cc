@@ -135,7 +135,7 @@ class NpzReader {
   // y as numbers: what the network should answer, any shape of its outputs.
   absl::Status ReadTargets(const std::string& name, const NpyArray& array, SplitData& data) {
     if (dataset_.num_classes > 0) {
-      return Invalid("array '{}' is float32; 'y_train' has integers", name);
+      return Invalid("array '{}' is float32; needed integers, as 'y_train' has", name);
     }
     if (array.shape.empty() || array.elements() == 0) {
       return Invalid("array '{}' has shape {}; needed (N, outputs)", name, ShapeText(array.shape));

@@ -10,14 +10,14 @@
 namespace mico {
 namespace {
 
-void AddSplit(NpzBuilder& builder, const std::string& split, int64_t count) {
+void AddSplit(NpzBuilder& builder, const std::string& split, int64_t count, int classes) {
   std::vector<uint8_t> pixels;
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t pixel = 0; pixel < 16; ++pixel) {
       pixels.push_back(static_cast<uint8_t>((i * 31 + pixel * 7) % 256));
     }
-    labels.push_back(i % 3);
+    labels.push_back(i % classes);
   }
   builder.Add<uint8_t>("x_" + split, "|u1", {count, 1, 4, 4}, pixels);
   builder.Add<int64_t>("y_" + split, "<i8", {count}, labels);
@@ -44,11 +44,27 @@ std::string SmallNetwork() {
       .Bytes();
 }
 
-std::string SmallData() {
+std::string SmallAutoencoder() {
+  return OnnxFile()
+      .Input("image", {1, 1, 4, 4})
+      .Node("Flatten", {"image"}, "flat")
+      .Ramp("w1", {5, 16})
+      .Ramp("b1", {5})
+      .Node("Gemm", {"flat", "w1", "b1"}, "code")
+      .Int("transB", 1)
+      .Node("Relu", {"code"}, "code_relu")
+      .Ramp("w2", {16, 5})
+      .Ramp("b2", {16})
+      .Node("Gemm", {"code_relu", "w2", "b2"}, "back")
+      .Int("transB", 1)
+      .Bytes();
+}
+
+std::string SmallData(int classes) {
   NpzBuilder builder;
-  AddSplit(builder, "train", 8);
-  AddSplit(builder, "val", 40);
-  AddSplit(builder, "test", 30);
+  AddSplit(builder, "train", 8, classes);
+  AddSplit(builder, "val", 40, classes);
+  AddSplit(builder, "test", 30, classes);
   return builder.Build();
 }
 

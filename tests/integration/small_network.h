@@ -8,7 +8,9 @@ namespace mico {
 std::string SmallNetwork();
 // The same with so many convolutions in front of the classifier.
 std::string LongNetwork(int convolutions);
-// An .npz for both: 8 samples to train, 40 val, 30 test, three classes.
-std::string SmallData();
+// Two layers with weights, 16 numbers out as in.
+std::string SmallAutoencoder();
+// An .npz for all of them: 8 samples to train, 40 val, 30 test, the classes in turn.
+std::string SmallData(int classes = 3);
 
 }  // namespace mico

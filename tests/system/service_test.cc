@@ -72,6 +72,44 @@ TEST_F(ServiceTest, ATeamGoesFromItsNetworkToCThatPassesItsSelfTest) {
   EXPECT_EQ(server_process_->Wait(std::chrono::seconds(30)), 0);
 }
 
+// examples/anomaly: one network, judged in two ways.
+TEST_F(ServiceTest, AnAutoencoderIsSearchedByAucAndByMseAndItsCPassesItsSelfTest) {
+  StartServer("data");
+  StartWorker(0);
+  WaitForTarget();
+  const std::string file = std::filesystem::path(kSourceFolder) / "examples/anomaly/job.yaml";
+  for (const std::string metric : {"auc", "mse"}) {
+    SCOPED_TRACE(metric);
+    const Finished search =
+        Cli({"submit", "--file", file, "--metric", metric, "--trials", "14", "--watch"});
+    ASSERT_EQ(search.exit_code, 0) << search.output << ReadFile(Path("cli.log.err")).value_or("");
+    EXPECT_THAT(search.output, HasSubstr("val " + metric));
+    std::smatch match;
+    ASSERT_TRUE(std::regex_search(search.output, match, std::regex("job ([0-9a-f]+)")));
+    const v1::Job job = GetJob(match[1]);
+    ASSERT_GE(job.front_size(), 1);
+    const v1::Trial& best = job.front(job.front_size() - 1);
+    EXPECT_EQ(best.val().metric(), metric);
+    EXPECT_EQ(best.test().total(), 800);
+    // What train.py says of its network on val.
+    const double trained = metric == "auc" ? 0.9824 : 0.053918;
+    EXPECT_NEAR(job.float_val().value(), trained, 1e-3 * trained);
+    // Within the limit on latency, nearly as good: the search found something.
+    EXPECT_NEAR(best.val().value(), trained, 0.1 * trained);
+    EXPECT_THAT(Cli({"front", job.id()}).output, HasSubstr("±"));
+
+    ASSERT_EQ(Cli({"fetch", job.id(), "-o", Path(metric)}).exit_code, 0)
+        << ReadFile(Path("cli.log.err")).value_or("");
+    const Finished host = RunToEnd({"make", "-C", Path(metric), "selftest"}, Path("make.log"),
+                                   std::chrono::seconds(120));
+    EXPECT_EQ(host.exit_code, 0) << host.output << ReadFile(Path("make.log.err")).value_or("");
+    EXPECT_THAT(ReadFile(Path(metric) / "README.md").value_or(""),
+                HasSubstr(fmt::format("| {}, test | ", metric)));
+    EXPECT_THAT(ReadFile(Path(metric) / "report.json").value_or(""),
+                HasSubstr(fmt::format("\"metric\": \"{}\"", metric)));
+  }
+}
+
 TEST_F(ServiceTest, KilledTenTimesTheServerGivesTheFrontOfAnUninterruptedRun) {
   StartServer("calm");
   StartWorker(0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <deque>
 #include <numeric>
 
@@ -174,6 +175,11 @@ absl::StatusOr<Score> TorchEvaluator::State::FloatScore(const ModelPackage& pack
     const auto sample = static_cast<int64_t>(i);
     contributions[i] = key.Judge(sample, std::span(*logits).subspan(i * width, width), shape, 1.0,
                                  key.Target(sample));
+    if (std::isfinite(contributions[i])) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("sample {} of {}: the float network's outputs are not finite, or so large that "
+                    "their squared error is not",
+                    i, ToString(split)));
   }
   return key.Total(contributions);
 }

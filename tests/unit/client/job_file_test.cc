@@ -33,11 +33,13 @@ TEST_F(JobFileTest, EveryFieldOfSubmitCanBeInTheFile) {
   ASSERT_TRUE(Merge("model: /models/net.onnx\n"
                     "data: /data/set.npz\n"
                     "target: rv32imc\n"
+                    "metric: mse\n"
                     "strategy: random\n"
                     "max-latency: 0.7x\n"
                     "max-ram: 64KiB\n"
                     "max-flash: 96000\n"
                     "min-accuracy: 90%\n"
+                    "max-error: 1.05x\n"
                     "trials: 64\n"
                     "calibration-samples: 128\n"
                     "seed: 18446744073709551615\n")
@@ -46,6 +48,8 @@ TEST_F(JobFileTest, EveryFieldOfSubmitCanBeInTheFile) {
   EXPECT_EQ(options_.model, "/models/net.onnx");
   EXPECT_EQ(options_.data, "/data/set.npz");
   EXPECT_EQ(options_.target, "rv32imc");
+  EXPECT_EQ(options_.metric, "mse");
+  EXPECT_EQ(options_.max_error, "1.05x");
   EXPECT_EQ(options_.strategy, "random");
   EXPECT_EQ(options_.max_latency, "0.7x");
   EXPECT_EQ(options_.max_ram, "64KiB");

@@ -51,6 +51,15 @@ TEST(ParseAccuracyLimitTest, RefusesMoreThanEverything) {
   EXPECT_FALSE(ParseAccuracyLimit("90").ok());
 }
 
+TEST(ParseErrorLimitTest, UnderstandsNumbersAndRelatives) {
+  EXPECT_DOUBLE_EQ(ParseErrorLimit("0.012")->absolute(), 0.012);
+  EXPECT_DOUBLE_EQ(ParseErrorLimit("17")->absolute(), 17.0);
+  EXPECT_DOUBLE_EQ(ParseErrorLimit("1.05x")->relative(), 1.05);
+  for (const char* other : {"5%", "-1", "0", "nan", "x", ""}) {
+    EXPECT_FALSE(ParseErrorLimit(other).ok()) << other;
+  }
+}
+
 TEST(ParseWholeNumberTest, IsDecimalAndNothingElse) {
   EXPECT_EQ(ParseWholeNumber<int64_t>("010"), 10);
   EXPECT_EQ(ParseWholeNumber<int64_t>("-7"), -7);

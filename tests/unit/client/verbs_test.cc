@@ -120,11 +120,21 @@ TEST_F(VerbsTest, SubmitSendsWhatWasAskedFor) {
   EXPECT_FALSE(server_.exploration.submits[0].validate_only());
 }
 
+TEST_F(VerbsTest, SubmitSendsTheMetricAndItsLimit) {
+  RunSubmit({"--metric", "mse", "--max-error", "1.05x"});
+
+  const v1::JobSpec& spec = server_.exploration.submits.at(0).spec();
+  EXPECT_EQ(spec.metric(), "mse");
+  EXPECT_DOUBLE_EQ(spec.limits().max_error().relative(), 1.05);
+  EXPECT_FALSE(spec.limits().has_min_accuracy());
+}
+
 TEST_F(VerbsTest, SubmitLeavesDefaultsToTheServer) {
   RunSubmit();
 
   const v1::JobSpec& spec = server_.exploration.submits.at(0).spec();
   EXPECT_EQ(spec.strategy(), "");
+  EXPECT_EQ(spec.metric(), "");
   EXPECT_EQ(spec.trials(), 0);
   EXPECT_FALSE(spec.limits().has_max_latency());
 }

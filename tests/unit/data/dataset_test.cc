@@ -197,6 +197,80 @@ TEST(DatasetTest, RefusesLabelsOutOfRange) {
               HasSubstr("needed integers"));
 }
 
+// Three splits of two samples 1x2x1, y as two numbers each.
+NpzBuilder FileOfTargets() {
+  NpzBuilder builder;
+  for (const std::string split : {"train", "val", "test"}) {
+    builder.Add<uint8_t>("x_" + split, "|u1", {2, 1, 2, 1}, {0, 10, 200, 255});
+    builder.Add<float>("y_" + split, "<f4", {2, 2, 1}, {0.5f, -1.0f, 1.5f, 3.0f});
+  }
+  return builder;
+}
+
+TEST(DatasetTest, NumbersAsYAreTargets) {
+  const auto dataset = ParseNpz(FileOfTargets().Build());
+
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->target_elements, 2);
+  EXPECT_EQ(dataset->num_classes, 0);
+  EXPECT_TRUE(dataset->val.labels.empty());
+  EXPECT_THAT(dataset->Target(Split::kVal, 1), ElementsAre(1.5f, 3.0f));
+  // Of 0.5 and 1.5, and of -1 and 3.
+  EXPECT_DOUBLE_EQ(dataset->TargetVariance(Split::kVal), (0.25 + 4.0) / 2.0);
+  EXPECT_THAT(Describe(*dataset), HasSubstr("2 float32 targets"));
+}
+
+TEST(DatasetTest, WithoutTargetsTheyAreThePreparedInputs) {
+  NpzBuilder builder = SmallFile();
+  builder.Add<double>("scale", "<f8", {}, {0.1});
+  builder.Add<double>("mean", "<f8", {}, {1.0});
+  builder.Add<double>("std", "<f8", {}, {2.0});
+  const auto dataset = ParseNpz(builder.Build());
+
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->Target(Split::kTest, 1), dataset->Prepared(Split::kTest, 1));
+  // 0 and 200, 10 and 255, a twentieth of each.
+  EXPECT_NEAR(dataset->TargetVariance(Split::kVal), (25.0 + 37.515625) / 2.0, 1e-9);
+}
+
+TEST(DatasetTest, TargetsSetAsideAreThoseOfTheirSamples) {
+  NpzBuilder builder = FileOfTargets();
+  std::vector<uint8_t> samples;
+  std::vector<float> targets;
+  for (int i = 0; i < 30; ++i) {
+    samples.insert(samples.end(), 2, static_cast<uint8_t>(i));
+    targets.insert(targets.end(), 2, static_cast<float>(i));
+  }
+  builder.Remove("x_val").Remove("y_val");
+  builder.Add<uint8_t>("x_train", "|u1", {30, 1, 2, 1}, samples);
+  builder.Add<float>("y_train", "<f4", {30, 2}, targets);
+  const auto dataset = ParseNpz(builder.Build());
+
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  ASSERT_EQ(dataset->val.count, 3);
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(dataset->Target(Split::kVal, i), dataset->Prepared(Split::kVal, i));
+  }
+}
+
+TEST(DatasetTest, RefusesTargetsThatDoNotAgree) {
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<float>("y_test", "<f4", {2, 3}, {1, 2, 3, 4, 5, 6})),
+              HasSubstr("'y_test' has 3 numbers a sample; 'y_train' has 2"));
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<float>("y_test", "<f4", {1, 2}, {1, 2})),
+              HasSubstr("'y_test' has 1 targets; 'x_test' has 2 samples"));
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<int64_t>("y_test", "<i8", {2}, {0, 1})),
+              HasSubstr("'y_test' is int64; 'y_train' is float32"));
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<double>("y_test", "<f8", {2}, {0, 1})),
+              HasSubstr("'y_test' is float64; needed integers (classes) or float32 (targets)"));
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<float>("y_test", "<f4", {}, {1})),
+              HasSubstr("needed (N, outputs)"));
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<float>("y_test", "<f4", {2, 0}, {})),
+              HasSubstr("needed (N, outputs)"));
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(MessageFor(FileOfTargets().Add<float>("y_test", "<f4", {2, 2}, {1, 2, nan, 4})),
+              HasSubstr("'y_test' has nan at position 2"));
+}
+
 TEST(DatasetTest, RefusesNumbersThatAreNotFinite) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   NpzBuilder builder;

@@ -263,6 +263,40 @@ TEST_F(StoreTest, MigrationsAreAppliedOnceAndNumbered) {
   EXPECT_EQ(database.execAndGet("PRAGMA journal_mode").getString(), "wal");
 }
 
+TEST_F(StoreTest, WhatWasCountedBeforeThereWereMetricsIsTop1) {
+  store_.reset();
+  std::filesystem::remove(File());
+  {
+    SQLite::Database old(File().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    old.exec(std::string(Migrations()[0]));
+    const std::string hex = Digest::Of("x").hex();
+    old.exec("INSERT INTO blobs VALUES ('" + hex + "', 1, 0)");
+    old.exec("INSERT INTO models VALUES ('" + hex + "', '" + hex + "', 'm', 1, 2, 3, '1', 0)");
+    old.exec("INSERT INTO datasets VALUES ('" + hex + "', 'd', '', '1', 9, 40, 30, 10, 1, 0, 0)");
+    old.exec("INSERT INTO calibrations VALUES ('key', '" + hex + "', 9, 10, 8, 10)");
+    old.exec(
+        "INSERT INTO jobs (id, spec, target, model_digest, dataset_digest, package_digest, state, "
+        "float_val_correct, float_val_total, created_ms) VALUES ('job-1', x'00', x'00', '" +
+        hex + "', '" + hex + "', '" + hex + "', 'done', 9, 10, 0)");
+    old.exec(
+        "INSERT INTO trials (job_id, number, scheme, samples, label, state, latency, ram, flash, "
+        "correct, total, test_correct, test_total, created_ms) "
+        "VALUES ('job-1', 1, 'w8a8', 0, '', 'finished', 1, 2, 3, 30, 40, 20, 30, 0)");
+    old.exec("PRAGMA user_version = 1");
+  }
+  Open();
+  const auto read = store_->Read([](StoreView& view) {
+    const TrialRecord trial = view.FindTrial("job-1", 1).value();
+    EXPECT_EQ(trial.trial.val, CountScore(Metric::kTop1, 30, 40));
+    EXPECT_EQ(trial.test, CountScore(Metric::kTop1, 20, 30));
+    EXPECT_EQ(view.FindJob("job-1")->float_val, CountScore(Metric::kTop1, 9, 10));
+    EXPECT_EQ(view.FindCalibration("key")->float_test, CountScore(Metric::kTop1, 8, 10));
+    EXPECT_FALSE(view.FindDataset(Digest::Of("x"))->targets) << "to be read again";
+    return true;
+  });
+  EXPECT_TRUE(read.ok()) << read.status();
+}
+
 TEST_F(StoreTest, AFileOfANewerVersionIsRefused) {
   store_.reset();
   SQLite::Database(File().string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 1000");

@@ -47,7 +47,7 @@ class ArtifactBuilderTest : public ::testing::Test {
     task_.model = package_.digest;
     task_.quantized = DigestOf(model_);
     task_.dataset = Digest::Of("data");
-    task_.val = {90, 100};
+    task_.val = CountScore(Metric::kTop1, 90, 100);
     task_.predicted = {1000, 2000, 3000};
   }
 
@@ -114,6 +114,21 @@ TEST_F(ArtifactBuilderTest, MadeTwiceItIsTheSameBytes) {
   ASSERT_NE(workbench, nullptr);
 
   EXPECT_EQ(Build(*workbench).tar, Build(*workbench).tar);
+}
+
+TEST_F(ArtifactBuilderTest, ItSaysItsScoresWithTheirIntervals) {
+  const std::unique_ptr<Workbench> workbench = OpenWorkbench("rv32imc");
+  ASSERT_NE(workbench, nullptr);
+  task_.test = {Metric::kMse, 0, 30, 0.0123456, 0.011, 0.0135};
+
+  const std::string tar = Build(*workbench).tar;
+
+  EXPECT_THAT(tar, HasSubstr("| accuracy, val | 90.00 % (90 of 100; 95 % interval 82.56 % to "
+                             "94.48 %) |"));
+  EXPECT_THAT(tar,
+              HasSubstr("| mse, test | 0.01235 (30 samples; 95 % interval 0.011 to 0.0135) |"));
+  EXPECT_THAT(tar, HasSubstr("\"correct\": 90"));
+  EXPECT_THAT(tar, HasSubstr("\"metric\": \"mse\""));
 }
 
 TEST_F(ArtifactBuilderTest, WithoutABoardItIsTestedHereOnly) {
