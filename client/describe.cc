@@ -82,8 +82,10 @@ std::string Heading(const v1::DatasetDescription& set) {
       "source",
       fmt::format("{}, {}", set.source() == "images" ? "folder of images" : "arrays (.npz)",
                   FormatBytes(set.bytes())));
-  text += Paragraph("samples", fmt::format("{} {}, {} classes", set.sample_shape(), set.type(),
-                                           set.classes_size()));
+  const std::string answers = set.target_elements() == 0
+                                  ? fmt::format("{} classes", set.classes_size())
+                                  : fmt::format("{} float32 targets", set.target_elements());
+  text += Paragraph("samples", fmt::format("{} {}, {}", set.sample_shape(), set.type(), answers));
   text +=
       Paragraph("input", fmt::format("(x * scale - mean) / std, {}: scale {:.6g}, mean {}, std {}",
                                      set.prepared_non_negative() ? "never negative" : "signed",

@@ -198,6 +198,7 @@ v1::DatasetDescription ToProto(const DatasetDescription& description) {
   for (const double mean : dataset.preparation.mean) message.add_mean(mean);
   for (const double std : dataset.preparation.std) message.add_std(std);
   message.set_prepared_non_negative(report.prepared_non_negative);
+  message.set_target_elements(dataset.target_elements);
   for (const std::string& warning : report.warnings) message.add_warnings(warning);
   return message;
 }

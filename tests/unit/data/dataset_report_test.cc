@@ -50,6 +50,21 @@ TEST(DatasetReportTest, AGoodSetHasNoWarnings) {
   EXPECT_TRUE(report.prepared_non_negative);
 }
 
+TEST(DatasetReportTest, TargetsHaveNoClassesAndNoBalance) {
+  Dataset dataset = GoodSet();
+  dataset.num_classes = 0;
+  dataset.target_elements = 1;
+  for (SplitData* split : {&dataset.train, &dataset.val, &dataset.test}) {
+    split->labels.clear();
+    split->targets.assign(split->count, 0.5f);
+  }
+  const DatasetReport report = Inspect(dataset);
+
+  EXPECT_THAT(report.warnings, IsEmpty());
+  EXPECT_THAT(report.classes, IsEmpty());
+  EXPECT_EQ(report.splits[1].classes, 0);
+}
+
 TEST(DatasetReportTest, SaysWhereSplitsAreFrom) {
   Dataset dataset = GoodSet();
   dataset.source = DatasetSource::kImages;

@@ -72,7 +72,9 @@ double Output(const QuantizedModel& model, const IntegerTensor& integers, int64_
 }
 
 IntegerTensor Oracle(const QuantizedModel& model, const Dataset& dataset, int64_t sample) {
-  return RunInteger(model, QuantizeInput(model, dataset.Prepared(Split::kVal, sample))).value();
+  return RunInteger(model, QuantizeInput(model, dataset.Prepared(Split::kVal, sample)))
+      .value()
+      .front();
 }
 
 std::vector<double> OraclesErrors(const QuantizedModel& model, const Dataset& dataset) {
