@@ -48,6 +48,32 @@ constexpr std::string_view kPrepareDeclaration = R"(
 void mico_model_prepare(const uint8_t *raw, void *input);
 )";
 
+// For data that are no bytes there is no table; this is what QuantizeInput computes.
+constexpr std::string_view kFloatInput = R"(
+/* From a number x as the network was trained on it (of a data set: (stored * scale - mean) / std, in
+ * double, rounded to float) to an integer of the input:
+ *
+ *     floor((double)x / MICO_MODEL_INPUT_SCALE + 0.5)
+ *
+ * not below MICO_MODEL_INPUT_LOWEST, not above MICO_MODEL_INPUT_HIGHEST. The data set of this network
+ * has {}. */
+)";
+
+std::string Numbers(const std::vector<double>& numbers) {
+  constexpr size_t kMost = 16;
+  if (numbers.size() > kMost)
+    return fmt::format("of its own for each of {} channels", numbers.size());
+  std::vector<std::string> texts;
+  for (const double number : numbers) texts.push_back(fmt::format("{:.17g}", number));
+  return fmt::format("{}", fmt::join(texts, " "));
+}
+
+std::string FloatInput(const InputPreparation& preparation) {
+  return fmt::format(fmt::runtime(kFloatInput),
+                     fmt::format("scale {:.17g}, mean {}, std {}", preparation.scale,
+                                 Numbers(preparation.mean), Numbers(preparation.std)));
+}
+
 constexpr std::string_view kHeaderEnd = R"(
 #ifdef __cplusplus
 }
@@ -185,7 +211,8 @@ GeneratedFile EmitModelHeader(const Emission& emission) {
   text += kRunDeclaration;
   text += packing;
   text += kRunDeclarationEnd;
-  if (emission.info.input_is_uint8) text += kPrepareDeclaration;
+  text += emission.info.input_is_uint8 ? std::string(kPrepareDeclaration)
+                                       : FloatInput(emission.info.preparation);
   text += kHeaderEnd;
   return {"mico_model.h", text};
 }

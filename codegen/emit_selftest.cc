@@ -15,13 +15,34 @@ std::string Row(const std::vector<T>& values) {
   return text + "\n    },\n";
 }
 
+// Then the whole way is tested, from what a camera gives to the outputs.
+bool BeginsWithBytes(const Emission& emission) {
+  return emission.info.input_is_uint8 && !emission.info.self_tests.front().raw.empty();
+}
+
+std::string InputRows(const Emission& emission) {
+  const TensorType input = emission.program.tensor(emission.program.graph->input).type;
+  const std::vector<SelfTestCase>& cases = emission.info.self_tests;
+  const bool raw = BeginsWithBytes(emission);
+  std::string text = fmt::format("const uint8_t mico_selftest_{}[{}][MICO_MODEL_INPUT_{}] = {{\n",
+                                 raw ? "raw" : "inputs", cases.size(), raw ? "ELEMENTS" : "BYTES");
+  for (const SelfTestCase& test : cases) text += Row(raw ? test.raw : Pack(test.input, input));
+  return text;
+}
+
 GeneratedFile EmitVectorsHeader(const Emission& emission) {
   std::string text = FileHeader(emission.info, "Known inputs and the outputs that they must give");
   text += "#ifndef MICO_VECTORS_H\n#define MICO_VECTORS_H\n\n#include \"mico_model.h\"\n\n";
   const size_t cases = emission.info.self_tests.size();
   text += fmt::format("#define MICO_SELFTEST_CASES {}\n\n", cases);
-  text += fmt::format("extern const uint8_t mico_selftest_inputs[{}][MICO_MODEL_INPUT_BYTES];\n",
-                      cases);
+  text +=
+      BeginsWithBytes(emission)
+          ? fmt::format(
+                "/* Bytes for mico_model_prepare. */\n#define MICO_SELFTEST_RAW 1\n"
+                "extern const uint8_t mico_selftest_raw[{}][MICO_MODEL_INPUT_ELEMENTS];\n",
+                cases)
+          : fmt::format("extern const uint8_t mico_selftest_inputs[{}][MICO_MODEL_INPUT_BYTES];\n",
+                        cases);
   text += fmt::format(
       "extern const int16_t mico_selftest_outputs[{}][MICO_MODEL_OUTPUT_BYTES / 2];\n\n#endif\n",
       cases);
@@ -30,13 +51,8 @@ GeneratedFile EmitVectorsHeader(const Emission& emission) {
 
 GeneratedFile EmitVectorsSource(const Emission& emission) {
   const std::vector<SelfTestCase>& cases = emission.info.self_tests;
-  const TensorType input = emission.program.tensor(emission.program.graph->input).type;
   std::string text = FileHeader(emission.info, "Known inputs and the outputs that they must give");
-  text += fmt::format(
-      "#include \"vectors.h\"\n\n"
-      "const uint8_t mico_selftest_inputs[{}][MICO_MODEL_INPUT_BYTES] = {{\n",
-      cases.size());
-  for (const SelfTestCase& test : cases) text += Row(Pack(test.input, input));
+  text += "#include \"vectors.h\"\n\n" + InputRows(emission);
   text += fmt::format(
       "}};\n\nconst int16_t mico_selftest_outputs[{}][MICO_MODEL_OUTPUT_BYTES / 2] = {{\n",
       cases.size());

@@ -49,6 +49,19 @@ absl::Status CheckCase(const QuantizedGraph& graph, const SelfTestCase& test, si
   return absl::OkStatus();
 }
 
+// All self-tests begin with bytes, or none does.
+absl::Status CheckRaw(const QuantizedGraph& graph, const ArtifactInfo& info) {
+  const bool raw = !info.self_tests.front().raw.empty();
+  const int64_t needed = raw ? graph.tensors[graph.input].shape.elements() : 0;
+  for (size_t i = 0; i < info.self_tests.size(); ++i) {
+    const auto found = static_cast<int64_t>(info.self_tests[i].raw.size());
+    if (found == needed && (!raw || info.input_is_uint8)) continue;
+    return absl::InvalidArgumentError(fmt::format("self-test {}: {} bytes; needed {}{}", i, found,
+                                                  needed, raw ? ", and data of bytes" : ""));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPreparation(const InputPreparation& preparation, const Shape& shape) {
   const auto fits = [&](size_t count) {
     return count == 1 || static_cast<int64_t>(count) == shape.channels;
@@ -66,7 +79,7 @@ absl::Status CheckInfo(const QuantizedGraph& graph, const ArtifactInfo& info) {
   for (size_t i = 0; i < info.self_tests.size(); ++i) {
     MICO_RETURN_IF_ERROR(CheckCase(graph, info.self_tests[i], i));
   }
-  if (!info.input_is_uint8) return absl::OkStatus();
+  MICO_RETURN_IF_ERROR(CheckRaw(graph, info));
   return CheckPreparation(info.preparation, graph.tensors[graph.input].shape);
 }
 

@@ -24,6 +24,9 @@ struct GeneratedFile {
 struct SelfTestCase {
   std::vector<int32_t> input;    // integers, NHWC
   std::vector<int32_t> outputs;  // integers, all outputs one behind the other (JoinOutputs)
+  // The bytes that mico_model_prepare makes `input` of, CHW; then the self-test begins with them.
+  // Empty for float32 data.
+  std::vector<uint8_t> raw;
 };
 
 // What the artifact says about itself; everything that is not in the model.

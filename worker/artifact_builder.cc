@@ -47,6 +47,10 @@ absl::StatusOr<std::vector<SelfTestCase>> MakeSelfTests(const ArtifactRequest& r
   for (int64_t i = 0; i < CountSelfTests(request.package.graph, request.dataset); ++i) {
     SelfTestCase& test = cases.emplace_back();
     test.input = QuantizeInput(request.model, request.dataset.Prepared(Split::kTest, i));
+    if (request.dataset.is_uint8) {
+      const auto begin = request.dataset.test.bytes.begin() + i * input.shape.elements();
+      test.raw.assign(begin, begin + input.shape.elements());
+    }
     MICO_ASSIGN_OR_RETURN(const auto outputs, RunInteger(request.model, test.input));
     test.outputs = JoinOutputs(request.model.graph, outputs);
   }
