@@ -162,6 +162,9 @@ class Builder:
                 tuple(kernel), tuple(stride), tuple(padding), ceil_mode=ceil)
             return self.add([value], module, f"max pool k={kernel} s={stride} p={padding} ceil={ceil}")
         include = rng.random() < 0.5
+        # With counted padding the exporter writes a tensor of zeros and lets ceil_mode add a window
+        # that begins in it, which PyTorch does not compute: not the network that it was given.
+        ceil = ceil and not (include and max(padding) > 0)
         module = (nn.AvgPool1d if one_d else nn.AvgPool2d)(
             tuple(kernel), tuple(stride), tuple(padding), ceil, include)
         return self.add([value], module, f"average pool k={kernel} s={stride} p={padding} ceil={ceil} "
@@ -236,7 +239,7 @@ class Builder:
             "global average, squeezed": lambda x: squeezed(x, rank),
             "flatten": lambda x: torch.flatten(x, 1),
             "view": lambda x: x.view(x.size(0), -1),
-            "reshape": lambda x: x.reshape(x.shape[0], x.shape[1] * x[0, 0].numel()),
+            "reshape": lambda x: x.reshape(x.shape[0], x.shape[1] * x.shape[-1] * (x.shape[2] if rank == 4 else 1)),
             "permute": lambda x: x.permute((0,) + axes + (1,)).flatten(1),
             "merge space, mean": lambda x: x.flatten(2).mean(2),
         }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -94,6 +95,12 @@ class OnnxFile {
   OnnxFile& Output(const std::string& name) {
     graph().add_output()->set_name(name);
     return *this;
+  }
+
+  // Whether some node is of that type.
+  bool Uses(const std::string& type) {
+    return std::any_of(graph().node().begin(), graph().node().end(),
+                       [&](const auto& node) { return node.op_type() == type; });
   }
 
   onnx_wire::ModelProto& model() { return model_; }
