@@ -21,6 +21,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/paths.h"
 #include "tests/support/random_dataset.h"
+#include "tests/support/raw_data.h"
 #include "tests/unit/quant/quant_testing.h"
 #include "worker/torch/torch_evaluator.h"
 
@@ -43,6 +44,19 @@ struct Judged {
   std::vector<float> inputs;  // sample after sample
   std::vector<ConstantTensor> outputs;
 };
+
+// The project's own self-test has the oracle's integers.
+void ExpectTheProgramIsTheOracle(const QuantizedModel& model, const BitScheme& scheme) {
+  static const TargetFile host = golden::CatalogueTarget("host-c99");
+  const auto files =
+      GenerateC(model, host.target, golden::DescribeForTest(model, scheme.ToString(), kSamples));
+  ASSERT_TRUE(files.ok()) << files.status();
+  golden::GeneratedProject project(*files);
+  ASSERT_NO_FATAL_FAILURE(project.BuildOnHost("gcc", "-O1"));
+  const golden::CommandResult run = project.RunOn(host);
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  ASSERT_EQ(golden::ProtocolLines(run.output).back(), fmt::format("end selftest {} 0", kSamples));
+}
 
 class JudgeTest : public ::testing::Test {
  protected:
@@ -167,19 +181,6 @@ class JudgeTest : public ::testing::Test {
     ASSERT_EQ(*logits, expected);
   }
 
-  // The project's own self-test has the oracle's integers.
-  static void ExpectTheProgramIsTheOracle(const QuantizedModel& model, const BitScheme& scheme) {
-    static const TargetFile host = golden::CatalogueTarget("host-c99");
-    const auto files =
-        GenerateC(model, host.target, golden::DescribeForTest(model, scheme.ToString(), kSamples));
-    ASSERT_TRUE(files.ok()) << files.status();
-    golden::GeneratedProject project(*files);
-    ASSERT_NO_FATAL_FAILURE(project.BuildOnHost("gcc", "-O1"));
-    const golden::CommandResult run = project.RunOn(host);
-    ASSERT_EQ(run.exit_code, 0) << run.output;
-    ASSERT_EQ(golden::ProtocolLines(run.output).back(), fmt::format("end selftest {} 0", kSamples));
-  }
-
   static TemporaryFolder* folder_;
   static bool made_;
   static std::string log_;
@@ -206,6 +207,44 @@ TEST_F(JudgeTest, FloatsAreTheJudgesAndIntegersAreEqualEverywhere) {
       ExpectEqualIntegers(judged, number);
     }
   }
+}
+
+// A network of ../shared/data and the data it reads.
+struct RealNetwork {
+  std::string file;
+  absl::StatusOr<Dataset> (*load)(const std::filesystem::path& data_folder);
+};
+
+class RealNetworkTest : public ::testing::TestWithParam<RealNetwork> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    Networks, RealNetworkTest,
+    ::testing::Values(RealNetwork{"mnist-mlp-onnx2c/mnist-mlp-bn.onnx", LoadMnistFlat},
+                      RealNetwork{"mnist-atmega-onnx2c/mnist.simplified.onnx", LoadMnistBinary14}),
+    [](const auto& info) { return info.index == 0 ? "Mlp" : "Mnist14"; });
+
+TEST_P(RealNetworkTest, ItsProgramAtEightBitsIsTheOracle) {
+  const auto data = DataFolder(kSourceFolder);
+  if (!data.has_value()) {
+    ASSERT_EQ(std::getenv("CI"), nullptr) << "no development data; set MICO_TEST_DATA";
+    GTEST_SKIP() << "NOT TESTED: no development data; set MICO_TEST_DATA";
+  }
+  const auto bytes = ReadFile(*data / "models" / GetParam().file);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const auto package = OnnxImporter().Import(*bytes);
+  ASSERT_TRUE(package.ok()) << package.status();
+  const auto dataset = GetParam().load(*data);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const auto evaluator = TorchEvaluator::Create({.threads = 1});
+  ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+  const auto calibrated = (*evaluator)->Calibrate(*package, *dataset, 256, 1, nullptr);
+  ASSERT_TRUE(calibrated.ok()) << calibrated.status();
+  const BitScheme scheme = BitScheme::Uniform(8, 8, InputLayers(package->graph));
+
+  const auto model = Quantize(*package, calibrated->calibration, scheme);
+
+  ASSERT_TRUE(model.ok()) << model.status();
+  ExpectTheProgramIsTheOracle(*model, scheme);
 }
 
 }  // namespace

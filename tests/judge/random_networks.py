@@ -239,7 +239,8 @@ class Builder:
             "global average, squeezed": lambda x: squeezed(x, rank),
             "flatten": lambda x: torch.flatten(x, 1),
             "view": lambda x: x.view(x.size(0), -1),
-            "reshape": lambda x: x.reshape(x.shape[0], x.shape[1] * x.shape[-1] * (x.shape[2] if rank == 4 else 1)),
+            "reshape": lambda x: x.reshape(
+                x.shape[0], x.shape[1] * x.shape[-1] * (x.shape[2] if rank == 4 else 1)),
             "permute": lambda x: x.permute((0,) + axes + (1,)).flatten(1),
             "merge space, mean": lambda x: x.flatten(2).mean(2),
         }

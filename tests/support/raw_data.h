@@ -22,6 +22,11 @@ absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder);
 absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder);
 // MNIST as LeNet-5 reads it: bilinear to 32x32 bytes (corners not aligned), 0 to 1.
 absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder);
+// MNIST as vectors of 784, 0 to 1: what mnist-mlp-bn reads.
+absl::StatusOr<Dataset> LoadMnistFlat(const std::filesystem::path& data_folder);
+// MNIST as the network of mnist-atmega reads it: bilinear to 16x16 bytes (a triangle as wide as
+// what becomes one pixel), the 14x14 in the middle, 1 where a byte is above 0.3 of 255, else 0.
+absl::StatusOr<Dataset> LoadMnistBinary14(const std::filesystem::path& data_folder);
 
 // A gzip file unpacked.
 absl::StatusOr<std::string> ReadGzip(const std::filesystem::path& path);

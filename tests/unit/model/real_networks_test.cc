@@ -165,6 +165,31 @@ TEST_F(RealNetworksTest, BatchNormsOfTheMlpDisappearInItsMatrices) {
             "output network_output = MatMul_8\n");
 }
 
+TEST_F(RealNetworksTest, TheNetworkOf14By14IsThreeNodes) {
+  const ModelPackage package = Import("mnist-atmega-onnx2c/mnist.simplified.onnx");
+
+  EXPECT_EQ(PrintGraph(package.graph),
+            "input network_input 1x14x14\n"
+            "Conv_3 = Conv(network_input) k=5x5 s=2x2 out=20 relu\n"
+            "Conv_5 = Conv(Conv_3) k=3x3 out=12\n"
+            "Gemm_9 = Conv(Conv_5) k=3x3 out=10\n"
+            "output Gemm_9\n");
+  // 3752 in the file; its convolutions come without a bias.
+  EXPECT_EQ(CountParameters(package.weights), 3752 - 2 + 20 + 12);
+}
+
+TEST_F(RealNetworksTest, SuperResolutionIsRefusedForCuttingItsChannels) {
+  const absl::StatusOr<ModelPackage> package =
+      OnnxImporter().Import(Read("super-resolution/super_resolution.onnx"));
+
+  ASSERT_EQ(package.status().code(), absl::StatusCode::kUnimplemented) << package.status();
+  EXPECT_EQ(
+      std::string(package.status().message()),
+      "the model is not supported for 1 reason:\n"
+      "  'Reshape_8' (Reshape): reshapes 1x9x224x224 to 1x1x3x3x224x224, which cuts an axis in "
+      "pieces");
+}
+
 TEST_F(RealNetworksTest, UltraFaceIsRefusedWithEveryReason) {
   const absl::StatusOr<ModelPackage> package =
       OnnxImporter().Import(Read("ultraface-slim-320/version-slim-320_simplified.onnx"));

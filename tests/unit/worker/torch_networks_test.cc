@@ -158,6 +158,32 @@ TEST_F(TorchNetworksTest, Mnist8ScoresAsMeasuredAndGivesItsPublishedOutputs) {
   ExpectExactAtManySchemes(package, outcome->calibration, *dataset, 4, 20);
 }
 
+// Batch norms between matrices, no activation; the input is a vector.
+TEST_F(TorchNetworksTest, TheMlpScoresAsMeasuredAndItsIntegersAreTheOracles) {
+  const ModelPackage package = Import("mnist-mlp-onnx2c/mnist-mlp-bn.onnx");
+  const auto dataset = LoadMnistFlat(data_);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_DOUBLE_EQ(PercentOf(*outcome), 91.89);
+  ExpectExactAtManySchemes(package, outcome->calibration, *dataset, 4, 20);
+}
+
+TEST_F(TorchNetworksTest, TheNetworkOf14By14ScoresAsMeasuredAndItsIntegersAreTheOracles) {
+  const ModelPackage package = Import("mnist-atmega-onnx2c/mnist.simplified.onnx");
+  const auto dataset = LoadMnistBinary14(data_);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  // MANIFEST.md: 95.6 %.
+  EXPECT_DOUBLE_EQ(PercentOf(*outcome), 95.57);
+  ExpectExactAtManySchemes(package, outcome->calibration, *dataset, 8, 20);
+}
+
 TEST_F(TorchNetworksTest, EightBitsCostLittleAndTheDivergenceGrowsWithFewerBits) {
   const ModelPackage package = Import("lenet5-mnist/lenet5_mnist.onnx");
   const auto dataset = LoadMnist32(data_);
