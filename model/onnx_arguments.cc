@@ -60,12 +60,14 @@ absl::StatusOr<std::set<int64_t>> ReadAxes(const OnnxNode& node, const Constants
 }
 
 absl::StatusOr<Integers> ReshapeDims(const OnnxNode& node, const Constants& constants,
-                                     const Integers& dims) {
+                                     const Integers& dims, int64_t batch) {
   MICO_ASSIGN_OR_RETURN(std::optional<Integers> target,
                         IntegersArgument(node, constants, "shape", 1, 5));
   if (!target.has_value()) return Malformed("has no shape to reshape to");
   MICO_RETURN_IF_ERROR(CheckRank(target->size(), "its shape"));
   MICO_ASSIGN_OR_RETURN(const int64_t elements, CountElements(dims, "the input"));
+  // The batch is the slowest axis: what is first split off by its size is the batch.
+  if (batch > 1 && !target->empty() && target->front() == batch) target->front() = 1;
   int64_t known = 1;
   int unknown = -1;
   for (size_t i = 0; i < target->size(); ++i) {
@@ -189,11 +191,11 @@ absl::StatusOr<std::vector<AxisSlice>> ReadSlices(const OnnxNode& node, const Co
 }
 
 absl::StatusOr<Integers> ReadTargetDims(const OnnxNode& node, const Constants& constants,
-                                        const Integers& dims) {
+                                        const Integers& dims, int64_t batch) {
   if (node.type() == "Flatten") return FlattenDims(node, dims);
   if (node.type() == "Squeeze") return SqueezeDims(node, constants, dims);
   if (node.type() == "Unsqueeze") return UnsqueezeDims(node, constants, dims);
-  return ReshapeDims(node, constants, dims);
+  return ReshapeDims(node, constants, dims, batch);
 }
 
 Integers ReadPermutation(const OnnxNode& node, size_t rank) {

@@ -31,10 +31,12 @@ struct AxisSlice {
 absl::StatusOr<std::vector<AxisSlice>> ReadSlices(const OnnxNode& node, const Constants& constants,
                                                   const std::vector<int64_t>& dims);
 
-// The dims that Reshape, Flatten, Squeeze or Unsqueeze gives a tensor of `dims`.
+// The dims that Reshape, Flatten, Squeeze or Unsqueeze gives a tensor of `dims`. A Reshape to
+// `batch` x ... means one sample of it.
 absl::StatusOr<std::vector<int64_t>> ReadTargetDims(const OnnxNode& node,
                                                     const Constants& constants,
-                                                    const std::vector<int64_t>& dims);
+                                                    const std::vector<int64_t>& dims,
+                                                    int64_t batch = 1);
 
 // The permutation of a Transpose node; without the attribute, the axes reversed.
 std::vector<int64_t> ReadPermutation(const OnnxNode& node, size_t rank);

@@ -91,9 +91,15 @@ class Import {
   void AddProblem(std::string problem) { problems_.push_back(std::move(problem)); }
 
   absl::Status ProblemReport() const {
-    return absl::UnimplementedError(fmt::format("the model is not supported for {} reason{}:\n  {}",
-                                                problems_.size(), problems_.size() == 1 ? "" : "s",
-                                                fmt::join(problems_, "\n  ")));
+    return absl::UnimplementedError(
+        fmt::format("the model is not supported for {} reason{}{}:\n  {}", problems_.size(),
+                    problems_.size() == 1 ? "" : "s", BatchNote(), fmt::join(problems_, "\n  ")));
+  }
+
+  // What somebody needs to know who wonders about shapes in an error.
+  std::string BatchNote() const {
+    if (batch_ == 1) return "";
+    return fmt::format(" (the batch, which the file fixes to {}, is taken as 1)", batch_);
   }
 
   // Decodes the constants that some live node reads.
@@ -179,17 +185,19 @@ class Import {
     return add(features, Shape{.channels = dims.back()});
   }
 
-  static absl::StatusOr<std::vector<int64_t>> InputDims(const std::string& name,
-                                                        const onnx_wire::TensorShapeProto& shape) {
+  absl::StatusOr<std::vector<int64_t>> InputDims(const std::string& name,
+                                                 const onnx_wire::TensorShapeProto& shape) {
     std::vector<int64_t> dims;
     for (const auto& dim : shape.dim()) {
       const bool is_batch = dims.empty() && shape.dim_size() > 1;
       const bool is_known = dim.has_dim_value() && dim.dim_value() > 0;
       if (is_batch && is_known && dim.dim_value() != 1) {
-        return absl::InvalidArgumentError(
-            fmt::format("input '{}' has a batch fixed to {}; export with a batch of 1 or a "
-                        "symbolic one",
-                        name, dim.dim_value()));
+        // Exported with the batch of its training. What the network does with one sample does not
+        // depend on that, or is refused where it does.
+        const std::vector<int64_t> batch = {dim.dim_value()};
+        MICO_ASSIGN_OR_RETURN(batch_, CountElements(batch, fmt::format("input '{}'", name)));
+        dims.push_back(1);
+        continue;
       }
       if (!is_batch && !is_known) {
         return absl::InvalidArgumentError(
@@ -249,11 +257,11 @@ class Import {
     return absl::OkStatus();
   }
 
-  static absl::Status WithNode(const OnnxNode& node, const absl::Status& status) {
+  absl::Status WithNode(const OnnxNode& node, const absl::Status& status) const {
     const std::string message(status.message());
     if (message.starts_with("node '")) return status;
-    return absl::Status(status.code(),
-                        fmt::format("node '{}' ({}): {}", node.name(), node.type(), message));
+    return absl::Status(status.code(), fmt::format("node '{}' ({}): {}{}", node.name(), node.type(),
+                                                   message, BatchNote()));
   }
 
   absl::StatusOr<Tensor> Translate(const OnnxNode& node) {
@@ -270,7 +278,7 @@ class Import {
     if (found == nullptr && reads_data && !AsksForShape(node.type())) {
       return Unsupported("supported on constants only, and it reads the network's data");
     }
-    OnnxInputs inputs;
+    OnnxInputs inputs{.batch = batch_};
     bool all_supported = true, all_constant = true;
     for (const std::string& name : node.proto().input()) {
       const Tensor* tensor = name.empty() ? nullptr : &tensors_.at(name);
@@ -445,6 +453,7 @@ class Import {
   std::map<std::string, std::string> after_softmax_;  // tensor to the name of the Softmax
   std::map<std::string, std::string> extra_outputs_;  // tensor to the node that writes it
   std::vector<std::string> problems_;
+  int64_t batch_ = 1;  // to which the file fixes its input
   int64_t folded_elements_ = 0;
 };
 

@@ -90,6 +90,23 @@ absl::StatusOr<std::vector<int64_t>> ReadPads(const OnnxNode& node, const Consta
   return all;
 }
 
+// What is taken of one sample. Where the file fixes the batch, all of it must be taken.
+absl::StatusOr<std::vector<AxisSlice>> ReadSlicesOfSample(const OnnxNode& node,
+                                                          const OnnxInputs& inputs) {
+  const LayoutView& input = *inputs.views[0];
+  std::vector<int64_t> dims = input.dims();
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 1 && input.HasBatch(i)) dims[i] = inputs.batch;
+  }
+  MICO_ASSIGN_OR_RETURN(std::vector<AxisSlice> slices, ReadSlices(node, inputs.constants, dims));
+  for (size_t i = 0; inputs.batch > 1 && i < dims.size(); ++i) {
+    if (!input.HasBatch(i) || dims[i] != inputs.batch) continue;
+    if (!TakesAll(slices[i], dims[i])) return Unsupported("takes a part of the batch");
+    slices[i] = {.start = 0, .step = 1, .count = 1};
+  }
+  return slices;
+}
+
 absl::Status SetAxis(int64_t before, int64_t after, Axis axis, PadAttributes& pad) {
   if (before < 0 || after < 0) return Unsupported("a negative padding");
   switch (axis) {
@@ -115,7 +132,7 @@ absl::StatusOr<LayoutView> ImportReshape(const OnnxNode& node, const OnnxInputs&
                                          Draft& draft) {
   MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedView(inputs));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> dims,
-                        ReadTargetDims(node, inputs.constants, input.dims()));
+                        ReadTargetDims(node, inputs.constants, input.dims(), inputs.batch));
   return input.Reshape(dims);
 }
 
@@ -170,8 +187,7 @@ absl::StatusOr<LayoutView> ImportSlice(const OnnxNode& node, const OnnxInputs& i
                                        Draft& draft) {
   MICO_ASSIGN_OR_RETURN(const LayoutView input, NeedView(inputs));
   const std::vector<int64_t> dims = input.dims();
-  MICO_ASSIGN_OR_RETURN(const std::vector<AxisSlice> slices,
-                        ReadSlices(node, inputs.constants, dims));
+  MICO_ASSIGN_OR_RETURN(const std::vector<AxisSlice> slices, ReadSlicesOfSample(node, inputs));
   bool takes_all = true;
   for (size_t i = 0; i < dims.size(); ++i) takes_all &= TakesAll(slices[i], dims[i]);
   if (takes_all) return input;

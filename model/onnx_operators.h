@@ -18,6 +18,8 @@ namespace mico {
 struct OnnxInputs {
   std::vector<std::optional<LayoutView>> views;
   Constants constants;
+  // The batch to which the file fixes the network's input. Views have a batch of 1 all the same.
+  int64_t batch = 1;
 
   size_t size() const { return views.size(); }
   bool HasView(size_t index) const { return index < size() && views[index].has_value(); }

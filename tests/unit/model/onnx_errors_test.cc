@@ -193,8 +193,26 @@ TEST(OnnxErrorsTest, InputsAreChecked) {
   EXPECT_THAT(Malformed(dynamic), HasSubstr("input 'x': dimension 2 has no fixed size"));
 
   OnnxFile batch;
-  batch.Input("x", {4, 3}).Ramp("w", {3, 2}).Node("MatMul", {"x", "w"}, "c");
-  EXPECT_THAT(Malformed(batch), HasSubstr("batch fixed to 4"));
+  batch.Input("x", {4, 6}).Integers("to", {2, 12}).Node("Reshape", {"x", "to"}, "c");
+  EXPECT_THAT(Malformed(batch), AllOf(HasSubstr("reshapes 1x6 to 2x12"),
+                                      HasSubstr("which the file fixes to 4, is taken as 1")));
+
+  OnnxFile part;
+  part.Input("x", {4, 6}).Integers("0", {0}).Integers("3", {3});
+  part.Node("Slice", {"x", "0", "3", "0"}, "c");
+  EXPECT_THAT(Unsupported(part), HasSubstr("takes a part of the batch"));
+
+  OnnxFile mean;
+  mean.Input("x", {4, 6}).Node("ReduceMean", {"x"}, "c").Ints("axes", {0});
+  EXPECT_THAT(Unsupported(mean), HasSubstr("which the file fixes to 4"));
+
+  OnnxFile matrix;
+  matrix.Input("x", {4, 6}).Ramp("w", {4, 4}).Node("MatMul", {"w", "x"}, "c");
+  EXPECT_THAT(Unsupported(matrix), HasSubstr("which the file fixes to 4"));
+
+  OnnxFile endless;
+  endless.Input("x", {int64_t{1} << 40, 6}).Ramp("w", {6, 4}).Node("MatMul", {"x", "w"}, "c");
+  EXPECT_THAT(Malformed(endless), HasSubstr("out of range"));
 
   OnnxFile huge;
   huge.Input("x", {1, int64_t{1} << 20, 1 << 20, 8}).Ramp("w", {1, 1}).Node("Relu", {"x"}, "c");
@@ -343,7 +361,7 @@ TEST(OnnxErrorsTest, ASmallFileCannotAskForMuchMemory) {
   // A chain that a fold would have to spread over as many channels at every step.
   OnnxFile wide(13);
   wide.Input("x", {1, 2, 1, 1}).Ramp("w", {2, 2, 1, 1}).Node("Conv", {"x", "w"}, "c");
-  wide.Integers("pads", {0, 0, 0, 0, 0, 1'000'000'000, 0, 0}).Node("Pad", {"c", "pads"}, "p");
+  wide.Integers("pads", {0, 0, 0, 0, 0, 100'000'000, 0, 0}).Node("Pad", {"c", "pads"}, "p");
   wide.Integers("0", {0}).Integers("2", {2}).Integers("1", {1}).Floats("one", {}, {1});
   wide.Node("Slice", {"p", "0", "2", "1"}, "s").Node("Add", {"s", "one"}, "y");
   EXPECT_EQ(wide.Import()->weights.layers.size(), 2u);

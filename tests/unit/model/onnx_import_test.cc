@@ -668,6 +668,17 @@ TEST(OnnxLayoutTest, ShapeArithmeticFolds) {
   EXPECT_EQ(Text(file), ImageText(4, 2, 2, "g = Conv(c) k=2x2 out=3\noutput g\n"));
 }
 
+// As exported with the batch of the training: Reshape names it, the rest does not care.
+TEST(OnnxLayoutTest, AFixedBatchIsTakenAsOne) {
+  for (const OnnxFile::Dims& to : {OnnxFile::Dims{8, 32}, {8, -1}, {0, -1}, {-1, 32}}) {
+    OnnxFile file;
+    file.Input("x", {8, 2, 4, 4}).Integers("to", to).Ramp("w", {32, 3}).Integers("0", {0});
+    file.Integers("8", {8}).Node("Slice", {"x", "0", "8", "0"}, "all");
+    file.Node("Reshape", {"all", "to"}, "f").Node("MatMul", {"f", "w"}, "g");
+    EXPECT_EQ(Text(file), "input x 2x4x4\ng = Conv(x) k=4x4 out=3\noutput g\n");
+  }
+}
+
 TEST(OnnxLayoutTest, AnInputOfChannelsLastIsTakenAsChannelsFirst) {
   OnnxFile file;
   file.Input("x", {1, 8, 9, 3}).Ramp("w", {2, 3, 3, 3});
