@@ -128,24 +128,29 @@ class JudgeTest : public ::testing::Test {
   }
 
   void ExpectTheJudgesFloats(const Judged& judged) {
-    const std::vector<float>& expected = judged.outputs[0].floats;
-    const size_t in = judged.inputs.size() / kSamples, out = expected.size() / kSamples;
+    const Graph& graph = judged.package.graph;
+    ASSERT_EQ(graph.outputs.size(), judged.outputs.size());
+    const size_t in = judged.inputs.size() / kSamples;
     for (int64_t sample = 0; sample < kSamples; ++sample) {
       const auto ours = evaluator_->FloatForward(judged.package,
                                                  std::span(judged.inputs).subspan(sample * in, in));
       ASSERT_TRUE(ours.ok()) << ours.status();
-      ASSERT_EQ(ours->size(), out);
-      const Graph& graph = judged.package.graph;
-      const std::vector<float> turned = ChannelsFirst(*ours, graph.values[graph.output].shape);
-      double largest = 0.0;
-      for (size_t i = 0; i < out; ++i) {
-        largest = std::max<double>(largest, std::fabs(expected[sample * out + i]));
+      for (size_t i = 0; i < graph.outputs.size(); ++i) {
+        SCOPED_TRACE(fmt::format("sample {}, output {} of\n{}", sample, i, PrintGraph(graph)));
+        const size_t out = judged.outputs[i].floats.size() / kSamples;
+        const auto expected = std::span(judged.outputs[i].floats).subspan(sample * out, out);
+        const Shape& shape = graph.values[graph.outputs[i].value].shape;
+        ASSERT_EQ((*ours)[i].size(), out);
+        ASSERT_NO_FATAL_FAILURE(ExpectNear(ChannelsFirst((*ours)[i], shape), expected));
       }
-      for (size_t i = 0; i < out; ++i) {
-        ASSERT_NEAR(turned[i], expected[sample * out + i], kTolerance * largest)
-            << "sample " << sample << ", element " << i << " of\n"
-            << PrintGraph(judged.package.graph);
-      }
+    }
+  }
+
+  static void ExpectNear(const std::vector<float>& ours, std::span<const float> expected) {
+    double largest = 0.0;
+    for (const float value : expected) largest = std::max<double>(largest, std::fabs(value));
+    for (size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(ours[i], expected[i], kTolerance * largest) << "element " << i;
     }
   }
 
@@ -169,16 +174,18 @@ class JudgeTest : public ::testing::Test {
   }
 
   void ExpectTheEvaluatorIsTheOracle(const QuantizedModel& model, const Dataset& dataset) {
-    const auto logits = evaluator_->IntegerLogits(model, dataset, Split::kTest, 0, kSamples);
-    ASSERT_TRUE(logits.ok()) << logits.status();
-    IntegerTensor expected;
+    const auto outputs = evaluator_->IntegerLogits(model, dataset, Split::kTest, 0, kSamples);
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    std::vector<IntegerTensor> expected(model.graph.outputs.size());
     for (int64_t sample = 0; sample < kSamples; ++sample) {
       const auto oracle =
           RunInteger(model, QuantizeInput(model, dataset.Prepared(Split::kTest, sample)));
       ASSERT_TRUE(oracle.ok()) << oracle.status();
-      expected.insert(expected.end(), oracle->begin(), oracle->end());
+      for (size_t i = 0; i < oracle->size(); ++i) {
+        expected[i].insert(expected[i].end(), (*oracle)[i].begin(), (*oracle)[i].end());
+      }
     }
-    ASSERT_EQ(*logits, expected);
+    ASSERT_EQ(*outputs, expected);
   }
 
   static TemporaryFolder* folder_;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Random networks as PyTorch exports them, with what PyTorch computes.
 
-  random_networks.py --out DIR --seed S --networks N [--kinds image,signal,vector]
+  random_networks.py --out DIR --seed S --networks N
 
 Network number S + i depends on that number alone: a failing one is made again with --seed NUMBER
 --networks 1. For each, DIR gets NUMBER.onnx, NUMBER.input.pb (samples x ...), NUMBER.output0.pb, ...
@@ -20,6 +20,8 @@ from torch import nn
 from torch.nn import functional
 
 SAMPLES = 3
+KINDS = ["image", "image", "signal", "vector"]
+BATCHES = ["1", "symbolic", "symbolic", "5"]
 
 
 class Step(nn.Module):
@@ -73,8 +75,8 @@ class Network(nn.Module):
 class Builder:
     """Adds steps that are valid for what has been computed so far."""
 
-    def __init__(self, rng, kind, several_outputs):
-        self.rng, self.kind, self.several_outputs = rng, kind, several_outputs
+    def __init__(self, rng, kind):
+        self.rng, self.kind = rng, kind
         self.steps, self.values = [], []
         self.least_opset = 9
         channels = rng.choice([1, 2, 3, 4, 8])
@@ -291,11 +293,11 @@ class Builder:
     def build(self):
         value, taps = (0, []) if self.kind == "vector" else self.body()
         outputs = []
-        if self.several_outputs and taps and self.rng.random() < 0.4:
+        if taps and self.rng.random() < 0.4:
             outputs.append(self.rng.choice(taps))
         if self.kind == "vector" or self.rng.random() < 0.75:
             flat = value if self.kind == "vector" else self.flatten(value)
-            if self.several_outputs and self.rng.random() < 0.3:
+            if self.rng.random() < 0.3:
                 outputs.append(self.dense(flat))
             value = self.dense(flat)
         outputs = [o for o in outputs if o != value and o != 0] + [value]
@@ -331,14 +333,14 @@ def write_tensor(path, tensor):
         file.write(onnx.numpy_helper.from_array(numpy.ascontiguousarray(tensor)).SerializeToString())
 
 
-def write_network(number, folder, kinds, several_outputs, batches):
+def write_network(number, folder):
     rng = random.Random(number)
     torch.manual_seed(number)
-    kind = rng.choice(kinds)
-    builder = Builder(rng, kind, several_outputs)
+    kind = rng.choice(KINDS)
+    builder = Builder(rng, kind)
     network = builder.build().eval()
     opset = rng.randint(builder.least_opset, 17)
-    batch = rng.choice(batches)
+    batch = rng.choice(BATCHES)
     shape = builder.values[0].shape[1:]
     names = [f"out{i}" for i in range(len(network.outputs))]
     options = {"opset_version": opset, "do_constant_folding": rng.random() < 0.5,
@@ -370,16 +372,12 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--networks", type=int, required=True)
-    parser.add_argument("--kinds", default="image,image,image,vector")
-    parser.add_argument("--several-outputs", action="store_true")
-    parser.add_argument("--batches", default="1,symbolic,symbolic")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     os.makedirs(arguments.out, exist_ok=True)
     for i in range(arguments.networks):
-        write_network(arguments.seed + i, arguments.out, arguments.kinds.split(","),
-                      arguments.several_outputs, arguments.batches.split(","))
+        write_network(arguments.seed + i, arguments.out)
 
 
 if __name__ == "__main__":
