@@ -157,9 +157,9 @@ class JudgeTest : public ::testing::Test {
   void ExpectEqualIntegers(const Judged& judged, int number) {
     const Graph& graph = judged.package.graph;
     Random random(number);
-    const Dataset dataset =
-        RandomDataset(graph.values[graph.input].shape, number,
-                      {.samples = 8, .is_uint8 = false, .can_be_negative = number % 3 != 0});
+    const Dataset dataset = RandomDataset(
+        graph.values[graph.input].shape, number,
+        {.samples = 8, .num_classes = 1, .is_uint8 = false, .can_be_negative = number % 3 != 0});
     const auto calibrated = evaluator_->Calibrate(judged.package, dataset, 8, 1, nullptr);
     ASSERT_TRUE(calibrated.ok()) << calibrated.status();
     const Calibration& calibration = calibrated->calibration;
@@ -174,7 +174,7 @@ class JudgeTest : public ::testing::Test {
   }
 
   void ExpectTheEvaluatorIsTheOracle(const QuantizedModel& model, const Dataset& dataset) {
-    const auto outputs = evaluator_->IntegerLogits(model, dataset, Split::kTest, 0, kSamples);
+    const auto outputs = evaluator_->IntegerForward(model, dataset, Split::kTest, 0, kSamples);
     ASSERT_TRUE(outputs.ok()) << outputs.status();
     std::vector<IntegerTensor> expected(model.graph.outputs.size());
     for (int64_t sample = 0; sample < kSamples; ++sample) {
