@@ -173,7 +173,7 @@ TEST_F(RealNetworksTest, TheNetworkOf14By14IsThreeNodes) {
             "Conv_3 = Conv(network_input) k=5x5 s=2x2 out=20 relu\n"
             "Conv_5 = Conv(Conv_3) k=3x3 out=12\n"
             "Gemm_9 = Conv(Conv_5) k=3x3 out=10\n"
-            "output Gemm_9\n");
+            "output network_output = Gemm_9\n");
   // 3752 in the file; its convolutions come without a bias.
   EXPECT_EQ(CountParameters(package.weights), 3752 - 2 + 20 + 12);
 }
@@ -197,7 +197,8 @@ TEST_F(RealNetworksTest, UltraFaceIsRefusedWithEveryReason) {
   ASSERT_EQ(package.status().code(), absl::StatusCode::kUnimplemented) << package.status();
   // Two outputs are none of the reasons.
   EXPECT_THAT(std::string(package.status().message()),
-              AllOf(HasSubstr("cuts an axis in pieces"), Not(HasSubstr("outputs"))));
+              AllOf(HasSubstr("for 8 reasons"), HasSubstr("cuts an axis in pieces"),
+                    Not(HasSubstr("outputs"))));
 }
 
 }  // namespace
