@@ -160,7 +160,8 @@ class JudgeTest : public ::testing::Test {
     const Dataset dataset = RandomDataset(
         graph.values[graph.input].shape, number,
         {.samples = 8, .num_classes = 1, .is_uint8 = false, .can_be_negative = number % 3 != 0});
-    const auto calibrated = evaluator_->Calibrate(judged.package, dataset, 8, 1, nullptr);
+    const auto calibrated =
+        evaluator_->Calibrate(judged.package, dataset, 8, 1, Metric::kTop1, nullptr);
     ASSERT_TRUE(calibrated.ok()) << calibrated.status();
     const Calibration& calibration = calibrated->calibration;
     for (int i = 0; i < kSchemes; ++i) {
@@ -244,7 +245,8 @@ TEST_P(RealNetworkTest, ItsProgramAtEightBitsIsTheOracle) {
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   const auto evaluator = TorchEvaluator::Create({.threads = 1});
   ASSERT_TRUE(evaluator.ok()) << evaluator.status();
-  const auto calibrated = (*evaluator)->Calibrate(*package, *dataset, 256, 1, nullptr);
+  const auto calibrated =
+      (*evaluator)->Calibrate(*package, *dataset, 256, 1, Metric::kTop1, nullptr);
   ASSERT_TRUE(calibrated.ok()) << calibrated.status();
   const BitScheme scheme = BitScheme::Uniform(8, 8, InputLayers(package->graph));
 

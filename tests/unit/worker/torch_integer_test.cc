@@ -206,13 +206,13 @@ TEST_F(TorchIntegerTest, TheFirstOutputIsTheOneThatIsScored) {
   const std::vector<BitScheme> schemes{*BitScheme::Parse("w4a8,w2a8,w4a8,w8a8")};
 
   const auto several = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
-                                            Split::kVal, 0, schemes, nullptr);
+                                            Split::kVal, 0, Metric::kTop1, schemes, nullptr);
   const auto one = evaluator_->Evaluate(single, Calibrated(single, dataset), dataset, Split::kVal,
-                                        0, schemes, nullptr);
+                                        0, Metric::kTop1, schemes, nullptr);
 
   ASSERT_TRUE(several.ok() && one.ok()) << several.status() << one.status();
-  EXPECT_EQ((*several)[0].accuracy, (*one)[0].accuracy);
-  EXPECT_EQ((*several)[0].kl, (*one)[0].kl);
+  EXPECT_EQ((*several)[0].score, (*one)[0].score);
+  EXPECT_EQ((*several)[0].divergence, (*one)[0].divergence);
 }
 
 TEST_F(TorchIntegerTest, OneDimensionalNetworksEqualTheOracle) {

@@ -164,7 +164,7 @@ TEST_F(TorchNetworksTest, TheMlpScoresAsMeasuredAndItsIntegersAreTheOracles) {
   const auto dataset = LoadMnistFlat(data_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
 
-  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, Metric::kTop1, nullptr);
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_DOUBLE_EQ(PercentOf(*outcome), 91.89);
@@ -176,7 +176,7 @@ TEST_F(TorchNetworksTest, TheNetworkOf14By14ScoresAsMeasuredAndItsIntegersAreThe
   const auto dataset = LoadMnistBinary14(data_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
 
-  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, nullptr);
+  const auto outcome = evaluator_->Calibrate(package, *dataset, 512, 1, Metric::kTop1, nullptr);
 
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   // MANIFEST.md: 95.6 %.
