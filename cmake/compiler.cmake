@@ -8,6 +8,8 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 option(MICO_WERROR "Warnings are errors" OFF)
 set(MICO_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+option(MICO_TORCH "Build mico-worker and what else needs libtorch" ON)
+option(MICO_FUZZ "Build tests/fuzz (clang); the rest still runs, a little slower" OFF)
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
@@ -27,6 +29,18 @@ endif()
 if(MICO_SANITIZE)
   add_compile_options(-fsanitize=${MICO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${MICO_SANITIZE})
+  # Line tables are all that a report needs; whole debug information doubles the time of a build.
+  set(CMAKE_C_FLAGS_DEBUG "-O1 -gline-tables-only")
+  set(CMAKE_CXX_FLAGS_DEBUG "-O1 -gline-tables-only")
+  # What AddressSanitizer cannot see: an index beyond size() but inside capacity(), an empty optional.
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
+endif()
+if(MICO_FUZZ AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  message(STATUS "libFuzzer comes with clang; found ${CMAKE_CXX_COMPILER_ID}: no fuzz targets")
+  set(MICO_FUZZ OFF)
+endif()
+if(MICO_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # Warnings apply to our own code only; mico_room adds them.

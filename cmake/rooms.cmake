@@ -20,15 +20,21 @@ function(mico_program name)
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${MICO_WARNINGS}>)
 endfunction()
 
-# mico_test(name SOURCES ... DEPENDS ... [LABEL tier] [TIMEOUT s]): a GoogleTest program, one ctest
-# entry. Test programs go to build/<preset>/tests so that bin/ holds only what people run.
+# mico_test(name SOURCES ... DEPENDS ... [LABEL tier] [TIMEOUT s] [THREADS]): a GoogleTest program,
+# one ctest entry. Test programs go to build/<preset>/tests so that bin/ holds only what people run.
+# THREADS: our own code runs in several threads there, so that ThreadSanitizer has something to see.
+# The target <tier>_tests builds the programs of a tier, threads_tests those with threads.
 function(mico_test name)
-  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(TEST "THREADS" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${TEST_DEPENDS} mico_test_paths GTest::gmock
                                         GTest::gtest_main)
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${MICO_WARNINGS}>)
+  if(MICO_SANITIZE)
+    # Optimizing the tests themselves costs more time than it saves.
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   if(MICO_SANITIZE MATCHES thread)
     target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/tsan_mutex.cc)
     target_link_libraries(${name} PRIVATE absl::synchronization fmt::fmt ${CMAKE_DL_LIBS})
@@ -37,8 +43,23 @@ function(mico_test name)
   if(NOT TEST_LABEL)
     set(TEST_LABEL unit)
   endif()
+  if(TEST_THREADS)
+    list(APPEND TEST_LABEL threads)
+  endif()
+  foreach(label ${TEST_LABEL})
+    if(NOT TARGET ${label}_tests)
+      add_custom_target(${label}_tests)
+    endif()
+    add_dependencies(${label}_tests ${name})
+  endforeach()
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 300)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
+  if(MICO_SANITIZE)
+    math(EXPR TEST_TIMEOUT "4 * ${TEST_TIMEOUT}")
+  endif()
+  set_tests_properties(${name} PROPERTIES
+    LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT}
+    # gRPC and SQLite are not instrumented: what they do under their own locks looks like races.
+    ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1")
 endfunction()
