@@ -8,11 +8,14 @@ namespace {
 
 constexpr uint64_t kMostDownloadBytes = uint64_t{1} << 30;
 constexpr int kMostMessageBytes = 64 * 1024 * 1024;
+constexpr int kMostMetadataBytes = 1024 * 1024;
 constexpr int kConnectMs = 5'000;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMostMessageBytes);
+  // The refusal of a network is as long as the list of what is not supported in it.
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMostMetadataBytes);
   // The time one attempt to connect may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
   // Servers listen on loopback, where a proxy of the environment cannot reach them.

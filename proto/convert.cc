@@ -21,6 +21,9 @@ constexpr int kMostTargets = 1'000;
 constexpr size_t kMostName = 1'000;
 constexpr size_t kMostSignature = 4'000;
 constexpr size_t kMostError = 64'000;
+// A status travels in a trailer, where gRPC writes up to three bytes for each of ours.
+constexpr size_t kMostStatusText = 64'000;
+static_assert(3 * kMostStatusText < kMostMetadataBytes);
 
 absl::Status Bad(std::string_view field, std::string_view found, std::string_view needed) {
   return absl::InvalidArgumentError(fmt::format("{}: {}; needed: {}", field, found, needed));
@@ -790,7 +793,13 @@ std::string SerializeDeterministically(const google::protobuf::MessageLite& mess
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  std::string text(status.message());
+  if (text.size() > kMostStatusText) {
+    const size_t all = text.size();
+    text.resize(kMostStatusText);
+    text += fmt::format(" ... (cut; {} bytes in all)", all);
+  }
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), text);
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

@@ -56,7 +56,12 @@ v1::Trial ToProto(const Trial& trial);
 // Equal objects give equal bytes: what a task or a job is stored as.
 std::string SerializeDeterministically(const google::protobuf::MessageLite& message);
 
-// Codes are the same numbers on both sides.
+// What a channel to the server has to accept as metadata (GRPC_ARG_MAX_METADATA_SIZE): the refusal
+// of a network lists every node that is not supported. By itself gRPC takes 8 KiB, and gives
+// RESOURCE_EXHAUSTED instead of a longer message.
+constexpr int kMostMetadataBytes = 1 << 18;
+
+// Codes are the same numbers on both sides. Longer messages are cut so that they fit metadata.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 
