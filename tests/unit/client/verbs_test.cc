@@ -307,7 +307,7 @@ TEST_F(VerbsTest, WatchAsCsvIsTheFrontAtTheEndAndNothingElse) {
   const Outcome outcome = RunSubmit({"--watch", "--output", "csv"});
 
   EXPECT_THAT(outcome.out, StartsWith("trial,network,front,"));
-  EXPECT_THAT(outcome.out, EndsWith("\n3,,yes,1000,,,0.900000,,0,0,,\n"));
+  EXPECT_THAT(outcome.out, EndsWith("\n3,,yes,1000,,,0.900000,,0,0,,,top1,0.595850,0.982124,,\n"));
   EXPECT_THAT(outcome.err, HasSubstr("job 4f1c22aa\n"));
   EXPECT_THAT(outcome.err, HasSubstr("searching"));
 }
