@@ -205,7 +205,7 @@ int Run(const Options& options) {
 
 int main(int argc, char** argv) {
   mico::PrepareProcess(argc, argv);
-  const std::filesystem::path source = kSourceFolder;
+  const std::filesystem::path source = mico::kSourceFolder;
   mico::Options options;
   options.model = source / "examples/fashion-mnist/fashion_mnist.onnx";
   options.data = source / "examples/fashion-mnist/fashion_mnist.npz";
