@@ -1,45 +1,69 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace mico {
 namespace {
 
-// The length that a first byte promises; 0 for a byte that begins nothing.
-int LengthOf(unsigned char first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first < 0xe0) return 2;
-  if (first >= 0xe0 && first < 0xf0) return 3;
-  if (first >= 0xf0 && first < 0xf5) return 4;
-  return 0;
-}
+constexpr char32_t kInvalid = 0xffff'ffff;
 
-// The code point at the beginning of `text`, whose length is `length`; -1 if it is not well formed.
-int32_t CodePoint(std::string_view text, int length) {
-  constexpr int32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const auto first = static_cast<unsigned char>(text[0]);
-  if (length == 1) return first;
-  int32_t code = first & (0xff >> (length + 1));
-  for (int i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xc0) != 0x80) return -1;
-    code = code << 6 | (next & 0x3f);
+struct Character {
+  char32_t code = kInvalid;
+  size_t bytes = 1;
+};
+
+// The character that `text` begins with; kInvalid and one byte where that is not UTF-8 (too long a
+// form, a surrogate, beyond U+10FFFF, cut off).
+Character FirstOf(std::string_view text) {
+  const auto byte = [&text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return {first, 1};
+  const size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < bytes) return {};
+  char32_t code = first & (0xffu >> (bytes + 1));
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {};
+    code = code << 6 | (byte(i) & 0x3f);
   }
-  const bool surrogate = code >= 0xd800 && code < 0xe000;
-  return code < kLeast[length] || code > 0x10ffff || surrogate ? -1 : code;
+  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (code < kLeast[bytes] || is_surrogate || code > 0x10ffff) return {};
+  return {code, bytes};
 }
 
-bool IsControl(int32_t code) { return code < 0x20 || (code >= 0x7f && code < 0xa0); }
+bool IsControl(char32_t code) { return code < 0x20 || (code >= 0x7f && code <= 0x9f); }
+
+// Marks, embeddings, overrides and isolates of bidirectional text, and its line breaks.
+bool ChangesDirection(char32_t code) {
+  return code == 0x061c || code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+// `keep` says of each valid character whether it stays; every other becomes a '?'.
+template <typename Keep>
+std::string Filter(std::string_view text, Keep keep) {
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const Character character = FirstOf(text);
+    if (character.code != kInvalid && keep(character.code)) {
+      result.append(text.substr(0, character.bytes));
+    } else {
+      result.push_back('?');
+    }
+    text.remove_prefix(character.bytes);
+  }
+  return result;
+}
 
 }  // namespace
 
 bool IsPlainText(std::string_view text) {
   while (!text.empty()) {
-    const int length = LengthOf(static_cast<unsigned char>(text[0]));
-    if (length == 0 || text.size() < static_cast<size_t>(length)) return false;
-    const int32_t code = CodePoint(text, length);
-    if (code < 0 || IsControl(code)) return false;
-    text.remove_prefix(length);
+    const Character character = FirstOf(text);
+    if (character.code == kInvalid || IsControl(character.code)) return false;
+    text.remove_prefix(character.bytes);
   }
   return true;
 }
@@ -52,6 +76,24 @@ std::string Legible(std::string_view text) {
     if (code < 0x20 || code >= 0x7f) c = '?';
   }
   return plain;
+}
+
+std::string ValidUtf8(std::string_view text) {
+  return Filter(text, [](char32_t) { return true; });
+}
+
+std::string Printable(std::string_view text) {
+  std::string clean = Filter(text, [](char32_t code) {
+    return code == '\n' || code == '\t' || !(IsControl(code) || ChangesDirection(code));
+  });
+  std::replace(clean.begin(), clean.end(), '\t', ' ');
+  return clean;
+}
+
+std::string PrintableLine(std::string_view text) {
+  std::string line = Printable(text);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
 }
 
 }  // namespace mico

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "base/yaml.h"
 #include "client/units.h"
 #include "fmt/format.h"
 #include "yaml-cpp/yaml.h"
@@ -90,6 +91,8 @@ absl::Status MergeJobFile(const std::filesystem::path& path, SubmitOptions& opti
       {"calibration-samples", IntoNumber(options.calibration_samples)},
       {"seed", IntoNumber(options.seed)},
   };
+  const absl::Status checked = CheckYaml(*text);
+  if (!checked.ok()) return Wrong(path, std::string(checked.message()));
   try {
     return Apply(YAML::Load(*text), setters, path);
   } catch (const YAML::Exception& error) {

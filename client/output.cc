@@ -1,6 +1,5 @@
 #include "client/output.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -10,11 +9,6 @@
 
 namespace mico {
 namespace {
-
-// U+0080 to U+009F, in UTF-8 C2 80 to C2 9F, are control characters to some terminals.
-bool IsSecondByteOfControl(unsigned char before, unsigned char code) {
-  return before == 0xc2 && code >= 0x80 && code <= 0x9f;
-}
 
 std::string Json(const google::protobuf::Message& message, bool whitespace) {
   google::protobuf::util::JsonPrintOptions options;
@@ -28,26 +22,6 @@ std::string Json(const google::protobuf::Message& message, bool whitespace) {
 }
 
 }  // namespace
-
-std::string Printable(std::string_view text) {
-  std::string clean(text);
-  unsigned char before = 0;
-  for (char& c : clean) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '\t') c = ' ';
-    if ((code < 0x20 && code != '\n' && code != '\t') || code == 0x7f) c = '?';
-    // The result stays valid UTF-8: C2 A0 is a blank.
-    if (IsSecondByteOfControl(before, code)) c = '\xa0';
-    before = code;
-  }
-  return clean;
-}
-
-std::string PrintableLine(std::string_view text) {
-  std::string line = Printable(text);
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  return line;
-}
 
 std::string ToJson(const google::protobuf::Message& message) { return Json(message, true); }
 

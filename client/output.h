@@ -4,16 +4,11 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "base/text.h"
 #include "client/exit_code.h"
 #include "google/protobuf/message.h"
 
 namespace mico {
-
-// Text from a server without control characters: a name cannot repaint a terminal. Line breaks
-// stay, tabs become blanks.
-std::string Printable(std::string_view text);
-// The same, on one line.
-std::string PrintableLine(std::string_view text);
 
 // The message in the protobuf JSON mapping with a final newline: over several lines for people, or
 // on one line where several messages follow one another.

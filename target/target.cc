@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <functional>
 #include <set>
@@ -10,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "base/yaml.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "yaml-cpp/yaml.h"
@@ -226,6 +228,27 @@ absl::Status NeedsElf(std::string_view key, const std::vector<std::string>& comm
                "{elf} where the program's path goes");
 }
 
+// A word in braces that we do not know would reach the command as it is: "{elf }" stays, because it
+// may be the command's own language (Tcl in openocd's), "{elv}" is a mistake.
+absl::Status CheckPlaceholders(std::string_view key, const std::vector<std::string>& command) {
+  for (size_t i = 0; i < command.size(); ++i) {
+    std::string_view rest = command[i];
+    for (size_t open = 0; (open = rest.find('{')) != std::string_view::npos;) {
+      rest.remove_prefix(open + 1);
+      const std::string_view word = rest.substr(0, rest.find('}'));
+      const bool is_word = word.size() < rest.size() && !word.empty() &&
+                           std::all_of(word.begin(), word.end(), [](unsigned char c) {
+                             return c < 128 && (std::isalnum(c) || c == '_' || c == '-');
+                           });
+      if (is_word && word != "elf") {
+        return Wrong(fmt::format("{}[{}]", key, i), fmt::format("placeholder '{{{}}}'", word),
+                     "{elf}, the only one there is");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 CounterKind CounterFrom(std::string_view word) {
   if (word == "instructions") return CounterKind::kInstructions;
   if (word == "nanoseconds") return CounterKind::kNanoseconds;
@@ -254,6 +277,8 @@ absl::StatusOr<BoardAccess> ReadBoard(const YAML::Node& node, Target& target) {
   }
   MICO_RETURN_IF_ERROR(is_simulator ? NeedsElf("board.run", board.run)
                                     : NeedsElf("board.flash", board.flash));
+  MICO_RETURN_IF_ERROR(CheckPlaceholders("board.run", board.run));
+  MICO_RETURN_IF_ERROR(CheckPlaceholders("board.flash", board.flash));
   if (section.Has("counts")) {
     MICO_ASSIGN_OR_RETURN(const std::string counts, section.Choice("counts", kCounters));
     target.counts = CounterFrom(counts);
@@ -299,6 +324,11 @@ std::string_view ToString(CounterKind kind) {
 
 absl::StatusOr<TargetFile> ParseTargetFile(std::string_view text,
                                            const std::filesystem::path& folder) {
+  const absl::Status checked = CheckYaml(text);
+  if (!checked.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("target file: {}", std::string(checked.message())));
+  }
   // yaml-cpp throws; this is its border.
   try {
     return ReadTargetFile(YAML::Load(std::string(text)), folder);

@@ -99,13 +99,38 @@ TEST_F(JobFileTest, AValueOfAnotherKindSaysWhatIsNeeded) {
 TEST_F(JobFileTest, WhatIsNoMapIsRefused) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("needed: a map"));
   EXPECT_THAT(ErrorOf("- model\n"), HasSubstr("needed: a map"));
-  EXPECT_THAT(ErrorOf("{model: net.onnx"), HasSubstr("job.yaml: yaml-cpp: error at line 1"));
+  EXPECT_THAT(ErrorOf("{model: net.onnx"), HasSubstr("job.yaml: line 1"));
 }
 
 TEST_F(JobFileTest, AFileThatCannotBeReadIsWrongInput) {
   EXPECT_EQ(MergeJobFile(folder_.path() / "absent.yaml", options_).code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MergeJobFile(folder_.path(), options_).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(JobFileTest, NumbersThatAreNoneAreNamedWithWhatIsNeeded) {
+  for (const char* value : {"12 parsecs", "-1", ".nan", "1e3", "0x10", "[1]", "{a: 1}", "~",
+                            "99999999999999999999999999"}) {
+    const std::string error = ErrorOf(std::string("seed: ") + value + "\n");
+    EXPECT_THAT(error, HasSubstr("key 'seed'")) << value;
+    EXPECT_THAT(error, EndsWith("needed: a whole number")) << value;
+  }
+}
+
+TEST_F(JobFileTest, AliasesAndDeepNestingEndBeforeMemoryDoes) {
+  EXPECT_THAT(ErrorOf("model: &a net.onnx\ndata: *a\n"), HasSubstr("anchor"));
+  EXPECT_THAT(ErrorOf("model: " + std::string(100'000, '[')), HasSubstr("32 levels"));
+}
+
+TEST_F(JobFileTest, WhatIsNoJobFileIsNamed) {
+  EXPECT_THAT(ErrorOf(std::string("\x7f"
+                                  "ELF\x01\0: {",
+                                  9)),
+              HasSubstr("job.yaml"));
+  EXPECT_THAT(ErrorOf(std::string(2 << 20, ' ')), HasSubstr("larger than 1048576 bytes"));
+  const absl::Status folder = MergeJobFile(folder_.path(), options_);
+  EXPECT_EQ(folder.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(folder.message()), HasSubstr(folder_.path().string()));
 }
 
 }  // namespace

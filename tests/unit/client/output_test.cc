@@ -8,30 +8,23 @@
 namespace mico {
 namespace {
 
-TEST(PrintableTest, ControlCharactersBecomeVisible) {
-  EXPECT_EQ(Printable("a\x1b[2Jb\r\x07\x7f"), "a?[2Jb???");
-  EXPECT_EQ(Printable(std::string("a\0b", 3)), "a?b");
-}
-
-TEST(PrintableTest, LinesAndOtherScriptsStay) {
-  EXPECT_EQ(Printable("two\nlines\tand µ, 網"), "two\nlines and µ, 網");
-}
-
-TEST(PrintableTest, EightBitControlCharactersBecomeBlanks) {
-  EXPECT_EQ(Printable("a\xc2\x9b"
-                      "2Jb"),
-            "a\xc2\xa0"
-            "2Jb");
-}
-
-TEST(PrintableTest, ALineHasNoLineBreaks) { EXPECT_EQ(PrintableLine("a\nb"), "a b"); }
-
 TEST(JsonTest, ALineIsOneLine) {
   v1::Job job;
   job.set_id("abc");
   job.set_error("two\nlines \x1b[2J");
 
   EXPECT_EQ(ToJsonLine(job), "{\"id\":\"abc\",\"error\":\"two\\nlines \\u001b[2J\"}\n");
+}
+
+TEST(JsonTest, NoControlCharacterIsWrittenAsItIs) {
+  v1::Job job;
+  job.mutable_spec()->set_model_name("\x1b[2J\x07\x7f \xc2\x9b \xe2\x80\xae");
+
+  const std::string text = ToJson(job);
+
+  for (const char* raw : {"\x1b", "\x07", "\x7f", "\xc2\x9b", "\xe2\x80\xae"}) {
+    EXPECT_EQ(text.find(raw), std::string::npos) << text;
+  }
 }
 
 TEST(JsonTest, NamesAndNumbersFollowTheProtobufMapping) {

@@ -142,7 +142,71 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"counts: instructions", "counts: flops", "board.counts: found 'flops'"},
         Fault{"timeout_s: 30", "timeout_s: 0", "board.timeout_s: found '0'"},
         Fault{"counts: instructions", "serial: {port: /dev/ttyS0}", "either run alone"},
-        Fault{"memory: {", "memory: [", "not YAML"}));
+        Fault{"memory: {", "memory: [", "target file: line 4: illegal flow end"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: -1", "memory.flash_bytes: found '-1'"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: 9223372036854775808",
+              "memory.flash_bytes: found '9223372036854775808'"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: 99999999999999999999999999",
+              "memory.flash_bytes: found"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: .nan", "memory.flash_bytes: found '.nan'"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: 1e6", "memory.flash_bytes: found '1e6'"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: 12 parsecs", "found '12 parsecs'"},
+        Fault{"flash_bytes: 1048576", "flash_bytes: 0x100000", "found '0x100000'"},
+        Fault{"clock_hz: 80000000", "clock_hz: 0", "clock_hz: found '0'"},
+        Fault{"clock_hz: 80000000", "clock_hz: 80 MHz", "clock_hz: found '80 MHz'"},
+        Fault{"[2, 8, 4]", "[0]", "weight_bits[0]: found '0', needed an integer from 1 to 8"},
+        Fault{"[2, 8, 4]", "[two]", "weight_bits[0]: found 'two'"},
+        Fault{"[2, 8, 4]", "{a: 2}", "weight_bits: found a map"},
+        Fault{"name: cortex-m4", "name: \"cortex\\e[2J\"", "name: found"},
+        Fault{"name: cortex-m4", "name: [a, b]", "name: found a list"},
+        Fault{"name: cortex-m4", "name: &n cortex-m4", "an anchor"},
+        Fault{"\"{elf}\"", "\"{elf}\", \"{port}\"", "board.run[8]: found placeholder '{port}'"},
+        Fault{"\"{elf}\"", "\"{elv}\"", "board.run"},
+        Fault{"run: [qemu", "run: qemu\n  x: [qemu", "unknown key 'x'"},
+        Fault{"timeout_s: 30", "timeout_s: 30s", "board.timeout_s: found '30s'"},
+        Fault{"timeout_s: 30", "timeout_s: 86400", "board.timeout_s: found '86400'"}));
+
+TEST(TargetFileTest, AMessageOfARefusedFileHasNoControlCharacters) {
+  const std::string text = With(kCortexM4, "clock_hz", "\"clock\\e[2J\"");
+
+  const absl::Status status = ParseTargetFile(text, "/lab").status();
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("unknown key 'clock"));
+}
+
+TEST(TargetFileTest, BracesOfTheCommandsOwnLanguageStay) {
+  const std::string text = With(kCortexM4, "\"{elf}\"", "\"if {1} { load {elf} }\"");
+
+  EXPECT_THAT(std::string(ParseTargetFile(text, "/lab").status().message()),
+              HasSubstr("placeholder '{1}'"));
+  EXPECT_TRUE(ParseTargetFile(With(text, "{1}", "{ 1 }"), "/lab").ok());
+}
+
+TEST(TargetFileTest, WhatIsNoFileIsNamed) {
+  const absl::StatusOr<TemporaryFolder> folder = TemporaryFolder::Create();
+  ASSERT_TRUE(folder.ok()) << folder.status();
+
+  const absl::Status directory = LoadTargetFile(folder->path()).status();
+  EXPECT_FALSE(directory.ok());
+  EXPECT_THAT(std::string(directory.message()), HasSubstr(folder->path().string()));
+
+  std::ofstream(folder->path() / "huge.yaml") << std::string(2 << 20, '#');
+  const absl::Status huge = LoadTargetFile(folder->path() / "huge.yaml").status();
+  EXPECT_EQ(huge.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(huge.message()), HasSubstr("larger than 1048576 bytes"));
+
+  std::ofstream(folder->path() / "empty.yaml").flush();
+  EXPECT_EQ(LoadTargetFile(folder->path() / "empty.yaml").status().code(),
+            absl::StatusCode::kInvalidArgument);
+
+  std::ofstream(folder->path() / "binary.yaml") << std::string(
+      "\x7f"
+      "ELF\x01\x02\0\0: {",
+      11);
+  EXPECT_EQ(LoadTargetFile(folder->path() / "binary.yaml").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
 
 }  // namespace
 }  // namespace mico
