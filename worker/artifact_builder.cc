@@ -116,8 +116,7 @@ absl::Status RunOnBoard(const std::vector<GeneratedFile>& project, size_t cases,
   MICO_ASSIGN_OR_RETURN(
       const std::filesystem::path elf,
       workbench.compiler().Build(WithoutHostSupport(project), folder.path(), options));
-  MICO_ASSIGN_OR_RETURN(const std::string said, workbench.board()->Run(elf, options.cancelled));
-  MICO_ASSIGN_OR_RETURN(const BoardRun run, ParseBoardOutput(said));
+  MICO_ASSIGN_OR_RETURN(const BoardRun run, RunProgram(*workbench.board(), elf, options.cancelled));
   result.self_test_board = AllPassed(run, cases);
   result.measured_count = run.run_count.value_or(0);
   return absl::OkStatus();

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "base/text.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "worker/process.h"
@@ -23,6 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostBspFiles = 256;
 constexpr uint64_t kMostBspFileBytes = 16 << 20;
+constexpr std::chrono::seconds kVersionTimeout{20};
+constexpr size_t kMostVersionBytes = 300;
 constexpr std::string_view kProgramName = "program.elf";
 
 bool HasEnding(const std::string& path, std::initializer_list<std::string_view> endings) {
@@ -83,11 +86,14 @@ absl::StatusOr<std::vector<GeneratedFile>> ReadBsp(const fs::path& folder) {
 }
 
 absl::StatusOr<std::string> AskVersion(const std::string& cc) {
-  MICO_ASSIGN_OR_RETURN(const ProcessResult result, RunProcess({cc, "--version"}));
+  ProcessOptions options;
+  options.timeout = kVersionTimeout;
+  MICO_ASSIGN_OR_RETURN(const ProcessResult result, RunProcess({cc, "--version"}, options));
   if (!result.succeeded() || result.output.empty()) {
     return absl::FailedPreconditionError(fmt::format("{} --version: {}", cc, result.Outcome()));
   }
-  return result.output.substr(0, result.output.find('\n'));
+  const std::string line = result.output.substr(0, result.output.find('\n'));
+  return PrintableLine(line.substr(0, kMostVersionBytes));
 }
 
 std::string Identity(const Toolchain& toolchain, const std::string& version,
@@ -287,7 +293,12 @@ absl::StatusOr<fs::path> Compiler::Build(std::span<const GeneratedFile> files,
       std::any_of(bsp_files_.begin(), bsp_files_.end(),
                   [](const GeneratedFile& file) { return file.path == "bsp/link.ld"; });
   MICO_RETURN_IF_ERROR(Link(build, has_linker_script));
-  return folder / kProgramName;
+  fs::path program = folder / kProgramName;
+  if (!fs::is_regular_file(program, error)) {
+    return absl::FailedPreconditionError(
+        fmt::format("linking with {}: exit code 0, but it left no program", toolchain_.cc));
+  }
+  return program;
 }
 
 }  // namespace mico

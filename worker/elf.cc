@@ -89,6 +89,20 @@ void AddSection(const GElf_Shdr& header, std::string_view name, ElfContent& cont
   }
 }
 
+std::string MachineOf(const GElf_Ehdr& header) {
+  const char* bits = header.e_ident[EI_CLASS] == ELFCLASS64 ? "64" : "32";
+  switch (header.e_machine) {
+    case EM_RISCV:
+      return fmt::format("RISC-V, {} bits", bits);
+    case EM_ARM:
+      return fmt::format("Arm, {} bits", bits);
+    case EM_X86_64:
+      return fmt::format("x86-64, {} bits", bits);
+    default:
+      return fmt::format("machine {}, {} bits", header.e_machine, bits);
+  }
+}
+
 class SymbolReader {
  public:
   SymbolReader(const ElfFile& file, size_t section_names) : file_(file), names_(section_names) {}
@@ -142,6 +156,9 @@ absl::StatusOr<ElfContent> ReadElf(const std::filesystem::path& path) {
   if (elf_getshdrstrndx(file.get(), &names) != 0) return file.Damaged("section names");
 
   ElfContent content;
+  GElf_Ehdr file_header;
+  if (gelf_getehdr(file.get(), &file_header) == nullptr) return file.Damaged("header");
+  content.machine = MachineOf(file_header);
   SymbolReader symbols(file, names);
   for (Elf_Scn* section = nullptr; (section = elf_nextscn(file.get(), section)) != nullptr;) {
     GElf_Shdr header;

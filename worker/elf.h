@@ -22,6 +22,9 @@ struct ElfSymbol {
 
 // What a program or an object file takes up.
 struct ElfContent {
+  // Whose machine code it is: "RISC-V, 32 bits", "Arm, 32 bits", "x86-64, 64 bits", or "machine 42,
+  // 32 bits" where the number is not one of these.
+  std::string machine;
   // Code, constants and initial values: everything loaded that has bytes in the file.
   int64_t flash_bytes = 0;
   // Writable: initialised and zeroed. No stack, no heap.

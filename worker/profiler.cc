@@ -11,7 +11,7 @@
 #include "codegen/program_plan.h"
 #include "codegen/signature.h"
 #include "fmt/format.h"
-#include "worker/board/protocol.h"
+#include "worker/board/board.h"
 #include "worker/deployment.h"
 #include "worker/elf.h"
 
@@ -38,8 +38,7 @@ Measurement Summarize(std::vector<int64_t> counts) {
 
 absl::StatusOr<BoardRun> RunBenchmark(const Workbench& workbench, const std::filesystem::path& elf,
                                       size_t signatures, const CompilerOptions& options) {
-  MICO_ASSIGN_OR_RETURN(const std::string said, workbench.board()->Run(elf, options.cancelled));
-  MICO_ASSIGN_OR_RETURN(BoardRun run, ParseBoardOutput(said));
+  MICO_ASSIGN_OR_RETURN(BoardRun run, RunProgram(*workbench.board(), elf, options.cancelled));
   if (run.program != "bench" || run.bench_counts.size() != signatures || !run.overhead) {
     return absl::DataLossError(
         fmt::format("board: {} counts of a '{}' program, needed {} counts "

@@ -76,8 +76,7 @@ absl::StatusOr<BoardRun> RunSelfTest(Workbench& workbench, const std::filesystem
   MICO_ASSIGN_OR_RETURN(const TemporaryFolder folder, TemporaryFolder::Create());
   MICO_ASSIGN_OR_RETURN(const std::filesystem::path elf,
                         workbench.compiler().Build(files, folder.path()));
-  MICO_ASSIGN_OR_RETURN(const std::string output, workbench.board()->Run(elf, nullptr));
-  MICO_ASSIGN_OR_RETURN(BoardRun run, ParseBoardOutput(output));
+  MICO_ASSIGN_OR_RETURN(BoardRun run, RunProgram(*workbench.board(), elf, nullptr));
   MICO_RETURN_IF_ERROR(CheckPassed(run, workbench.target()));
   return run;
 }

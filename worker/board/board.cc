@@ -1,5 +1,6 @@
 #include "worker/board/board.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -20,6 +21,15 @@ std::vector<std::string> WithElf(std::vector<std::string> command, const std::st
   return command;
 }
 
+// The end of what was said, which is where it went wrong.
+std::string LastWords(const ProcessResult& result) {
+  constexpr size_t kBytes = 500;
+  const std::string& said = result.errors.empty() ? result.output : result.errors;
+  if (said.empty()) return "said nothing";
+  const size_t begin = said.size() - std::min(said.size(), kBytes);
+  return fmt::format("said{}: {}", begin > 0 ? " last" : "", said.substr(begin));
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> CommandBoard::Run(const std::filesystem::path& elf,
@@ -29,16 +39,34 @@ absl::StatusOr<std::string> CommandBoard::Run(const std::filesystem::path& elf,
   options.cancelled = cancelled;
   MICO_ASSIGN_OR_RETURN(const ProcessResult result,
                         RunProcess(WithElf(access_.run, elf.string()), options));
+  const std::string outcome = fmt::format("board {}: {}", access_.run[0], result.Outcome());
   if (result.timed_out) {
-    return absl::DeadlineExceededError(fmt::format("{}: {}; said: {}", access_.run[0],
-                                                   result.Outcome(), result.output.substr(0, 500)));
+    return absl::DeadlineExceededError(fmt::format("{}; {}", outcome, LastWords(result)));
   }
-  // A self-test that fails ends with an exit code of its own; what counts is what was said.
-  if (result.signal != 0 || result.output.empty()) {
-    return absl::InternalError(fmt::format("{}: {}; said: {}", access_.run[0], result.Outcome(),
-                                           result.errors.substr(0, 500)));
+  if (result.truncated) {
+    return absl::DataLossError(fmt::format("{}; more than {} bytes of output; {}", outcome,
+                                           options.most_output_bytes, LastWords(result)));
+  }
+  if (result.signal != 0 || result.exit_code > 1 || result.output.empty()) {
+    return absl::InternalError(fmt::format("{}; {}", outcome, LastWords(result)));
+  }
+  // 1 is how a self-test says that a case failed, and nobody else's business.
+  if (result.exit_code == 1) {
+    const absl::StatusOr<BoardRun> run = ParseBoardOutput(result.output);
+    if (run.ok() && run->failed == 0) {
+      return absl::InternalError(
+          fmt::format("{}, though the program says that nothing failed", outcome));
+    }
   }
   return result.output;
+}
+
+absl::StatusOr<BoardRun> RunProgram(Board& board, const std::filesystem::path& elf,
+                                    const std::atomic<bool>* cancelled) {
+  MICO_ASSIGN_OR_RETURN(const std::string said, board.Run(elf, cancelled));
+  absl::StatusOr<BoardRun> run = ParseBoardOutput(said);
+  if (run.ok()) return run;
+  return absl::DataLossError(std::string(run.status().message()));
 }
 
 absl::StatusOr<std::unique_ptr<Board>> OpenBoard(const BoardAccess& access) {

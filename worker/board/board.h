@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "target/target.h"
+#include "worker/board/protocol.h"
 
 namespace mico {
 
@@ -16,7 +17,9 @@ class Board {
   virtual ~Board() = default;
 
   // Runs the program to its end and gives all that it said. DeadlineExceeded if it does not end;
-  // Internal if the board itself failed; Cancelled when `cancelled` (may be null) became true.
+  // Internal if the board itself failed, or the program with it (an exit code other than 0 and 1,
+  // or 1 from a program that says that nothing failed); DataLoss if it said more than can be kept;
+  // Cancelled when `cancelled` (may be null) became true.
   virtual absl::StatusOr<std::string> Run(const std::filesystem::path& elf,
                                           const std::atomic<bool>* cancelled) = 0;
 };
@@ -31,6 +34,11 @@ class CommandBoard : public Board {
  private:
   BoardAccess access_;
 };
+
+// Runs a program that speaks docs/formats/board-protocol.md and reads what it said. DataLoss if
+// that is not whole, not ours or contradicts itself: boards do so when a wire is loose.
+absl::StatusOr<BoardRun> RunProgram(Board& board, const std::filesystem::path& elf,
+                                    const std::atomic<bool>* cancelled);
 
 // Unimplemented for boards behind a serial port; NotFound if the program that runs it is missing.
 absl::StatusOr<std::unique_ptr<Board>> OpenBoard(const BoardAccess& access);

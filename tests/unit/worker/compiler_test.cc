@@ -141,6 +141,80 @@ TEST_F(CompilerTest, AMissingCompilerIsNotFound) {
   EXPECT_EQ(Compiler::Create({.cc = "no-such-cc"}).status().code(), absl::StatusCode::kNotFound);
 }
 
+// Compilers that are scripts: what they do on a bad day.
+class BadCompilerTest : public CompilerTest {
+ protected:
+  absl::Status Build(const std::string& bad_day, const CompilerOptions& options = {}) {
+    const std::filesystem::path path = folder_->path() / "bad-cc";
+    std::ofstream(path) << "#!/bin/sh\n[ \"$1\" = --version ] && echo bad-cc 1 && exit 0\n"
+                        << bad_day << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    Toolchain toolchain;
+    toolchain.cc = path;
+    const absl::StatusOr<Compiler> compiler = Compiler::Create(toolchain);
+    if (!compiler.ok()) return compiler.status();
+    return compiler
+        ->Build({{{"main.c", "int main(void) { return 0; }\n"}}}, folder_->path(), options)
+        .status();
+  }
+  void ExpectError(const std::string& why, const std::string& bad_day,
+                   const CompilerOptions& options = {}) {
+    const absl::Status status = Build(bad_day, options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("bad-cc on main.c: " + why));
+    EXPECT_LT(status.message().size(), 3000u) << "a message is for people";
+  }
+};
+
+TEST_F(BadCompilerTest, OneThatFailsSaysHow) {
+  ExpectError("exit code 4\ninternal error", "echo internal error >&2; exit 4");
+}
+
+TEST_F(BadCompilerTest, OneThatHangsIsStopped) {
+  CompilerOptions options;
+  options.timeout = std::chrono::seconds(1);
+  ExpectError("no end after 1000 ms", "sleep 1000", options);
+}
+
+TEST_F(BadCompilerTest, OneThatIsKilledSaysTheSignal) {
+  ExpectError("killed by signal 9", "kill -9 $$");
+}
+
+TEST_F(BadCompilerTest, OneThatPrintsMegabytesIsCutShort) {
+  ExpectError("exit code 1", "yes 'warning: everything' | head -c 20000000 >&2; exit 1");
+  ExpectError("exit code 1", "head -c 20000000 /dev/zero >&2; exit 1");
+}
+
+TEST_F(BadCompilerTest, OneThatSaysItIsDoneAndIsNotFailsAtTheLink) {
+  const absl::Status status = Build("case \" $* \" in *' -c '*) exit 0;; esac; exec cc \"$@\"");
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("linking with"));
+}
+
+TEST_F(BadCompilerTest, OneThatLinksNothingLeavesNoProgram) {
+  const absl::StatusOr<ElfContent> content = ReadElf(folder_->path() / "program.elf");
+  EXPECT_FALSE(content.ok());
+  const absl::Status status = Build("exit 0");
+
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("left no program"));
+}
+
+TEST_F(BadCompilerTest, AVersionOfMegabytesIsCutShortToo) {
+  const std::filesystem::path path = folder_->path() / "chatty-cc";
+  std::ofstream(path) << "#!/bin/sh\nprintf '\\033[2J'; head -c 3000000 /dev/zero | tr '\\0' x\n";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  Toolchain toolchain;
+  toolchain.cc = path;
+
+  const absl::StatusOr<Compiler> compiler = Compiler::Create(toolchain);
+
+  ASSERT_TRUE(compiler.ok()) << compiler.status();
+  EXPECT_EQ(compiler->version().size(), 300u);
+  EXPECT_EQ(compiler->version().substr(0, 5), "?[2Jx");
+}
+
 TEST_F(CompilerTest, AMissingBspFolderIsNotFoundByPath) {
   const absl::Status status = Compiler::Create({.cc = "cc", .bsp = "/nowhere/bsp"}).status();
 
