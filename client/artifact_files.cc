@@ -107,12 +107,26 @@ absl::Status FolderError(const std::filesystem::path& path, std::string_view why
   return absl::FailedPreconditionError(fmt::format("{}: {}", path.string(), why));
 }
 
+absl::Status WriteFiles(const Files& files, const std::filesystem::path& folder) {
+  for (const auto& [name, content] : files) {
+    const std::filesystem::path path = folder / name;
+    std::error_code error;
+    std::filesystem::create_directories(path.parent_path(), error);
+    if (error) return FolderError(path.parent_path(), error.message());
+    const absl::Status written = WriteFileDurably(path, content);
+    if (!written.ok()) return absl::FailedPreconditionError(written.message());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckNewOrEmpty(const std::filesystem::path& folder) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(folder, error);
-  if (status.type() == std::filesystem::file_type::not_found) return absl::OkStatus();
+  // Below a file there is nothing, and nothing can come.
+  const bool may_come = error != std::errc::not_a_directory;
+  if (status.type() == std::filesystem::file_type::not_found && may_come) return absl::OkStatus();
   if (error) return FolderError(folder, error.message());
   if (!std::filesystem::is_directory(status)) {
     return FolderError(folder, "not a folder; needed: a new or empty folder");
@@ -126,15 +140,16 @@ absl::StatusOr<int> UnpackTar(std::string_view tar, const std::filesystem::path&
                               const UnpackLimits& limits) {
   MICO_RETURN_IF_ERROR(CheckNewOrEmpty(folder));
   MICO_ASSIGN_OR_RETURN(const Files files, ReadTar(tar, limits));
+  std::error_code error;
+  const bool existed = std::filesystem::exists(folder, error);
+  const absl::Status written = WriteFiles(files, folder);
+  if (written.ok()) return static_cast<int>(files.size());
+  // Half an artifact looks like a whole one. The folder was empty before.
   for (const auto& [name, content] : files) {
-    const std::filesystem::path path = folder / name;
-    std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
-    if (error) return FolderError(path.parent_path(), error.message());
-    const absl::Status written = WriteFileDurably(path, content);
-    if (!written.ok()) return absl::FailedPreconditionError(written.message());
+    std::filesystem::remove_all(folder / *name.begin(), error);
   }
-  return static_cast<int>(files.size());
+  if (!existed) std::filesystem::remove(folder, error);
+  return written;
 }
 
 }  // namespace mico

@@ -21,6 +21,7 @@ absl::Status CheckNewOrEmpty(const std::filesystem::path& folder);
 // Unpacks a tar of regular files into `folder`, which must be empty or absent. Names that are
 // absolute, climb out or have control characters, links, folders as entries, names given twice,
 // and archives without a file or beyond `limits` are refused before anything is written.
+// A folder that cannot take all of it is left as it was.
 // Returns the number of files. DataLoss or ResourceExhausted: the archive; FailedPrecondition: the
 // folder.
 absl::StatusOr<int> UnpackTar(std::string_view tar, const std::filesystem::path& folder,

@@ -25,6 +25,7 @@ struct Command {
   std::string output = "table";
   SubmitOptions submit;
   FetchOptions fetch;
+  DoctorOptions doctor;
   std::string job;
   std::string dataset;
   bool watch = false;
@@ -163,6 +164,19 @@ void AddDatasets(CLI::App& app, Command& command) {
   });
 }
 
+void AddDoctor(CLI::App& app, Command& command) {
+  CLI::App* verb =
+      app.add_subcommand("doctor", "What works from here to the boards, and what mends the rest");
+  verb->callback([&app, &command] {
+    command.doctor.server_is_default = app.get_option("--server")->empty();
+    const CLI::Option* config = app.get_config_ptr();
+    if (!config->empty()) command.doctor.config_file = config->as<std::string>();
+    command.run = [&command](Connection& server) {
+      return Doctor(server, command.global, command.doctor);
+    };
+  });
+}
+
 void AddVerbs(CLI::App& app, Command& command) {
   AddSubmit(app, command);
   AddStatus(app, command);
@@ -173,6 +187,7 @@ void AddVerbs(CLI::App& app, Command& command) {
   AddListVerb(app, "models", "Networks that were submitted", ListModels, command);
   AddDatasets(app, command);
   AddListVerb(app, "targets", "Devices that workers hold", ListTargets, command);
+  AddDoctor(app, command);
   AddListVerb(app, "workers", "Who works, and on what", ListWorkers, command);
 }
 

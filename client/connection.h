@@ -20,6 +20,9 @@ absl::Status StatusOf(const grpc::Status& status);
 // The API of one server. Calls that find nobody fail with Unavailable within seconds.
 class Connection {
  public:
+  // A server checks a large model for seconds; one that is silent this long will not answer.
+  static constexpr std::chrono::minutes kLongestCall{5};
+
   // `address` is HOST:PORT, or unix:PATH.
   explicit Connection(const std::string& address);
 
@@ -29,9 +32,10 @@ class Connection {
   // One unary call:
   //   server.Call<v1::Job>(&v1::ExplorationService::Stub::GetJob, request)
   template <typename Response, typename Method, typename Request>
-  absl::StatusOr<Response> Call(Method method, const Request& request) {
+  absl::StatusOr<Response> Call(Method method, const Request& request,
+                                std::chrono::milliseconds patience = kLongestCall) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kLongestCall);
+    context.set_deadline(std::chrono::system_clock::now() + patience);
     Response response;
     const grpc::Status status = (exploration_.get()->*method)(&context, request, &response);
     if (!status.ok()) return Explain(StatusOf(status));
@@ -51,9 +55,6 @@ class Connection {
   absl::Status Explain(const absl::Status& status) const;
 
  private:
-  // A server checks a large model for seconds; one that is silent this long will not answer.
-  static constexpr std::chrono::minutes kLongestCall{5};
-
   absl::StatusOr<bool> IsMissing(const Digest& digest);
   absl::Status Upload(const Digest& digest, const ByteSource& source);
 

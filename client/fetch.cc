@@ -25,6 +25,7 @@ v1::GetArtifactRequest RequestFor(const FetchOptions& options) {
 absl::StatusOr<v1::GetArtifactResponse> WaitForArtifact(Connection& server,
                                                         const FetchOptions& options) {
   v1::GetArtifactRequest request = RequestFor(options);
+  std::string obstacle;  // said once
   for (bool first = true;; first = false) {
     MICO_ASSIGN_OR_RETURN(
         v1::GetArtifactResponse response,
@@ -37,6 +38,10 @@ absl::StatusOr<v1::GetArtifactResponse> WaitForArtifact(Connection& server,
                       response.error().empty() ? "the server gives no reason" : response.error()));
     }
     if (first) Note(fmt::format("waiting until a worker has built and tested trial {}", trial));
+    if (response.error() != obstacle) {
+      obstacle = response.error();
+      if (!obstacle.empty()) Note(fmt::format("still waiting: {}", obstacle));
+    }
     // While the search goes on, the best may change; what was ordered is what we wait for.
     if (trial > 0) request.set_trial(trial);
     std::this_thread::sleep_for(options.poll_interval);

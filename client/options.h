@@ -29,6 +29,14 @@ struct SubmitOptions {
   bool watch = false;
 };
 
+// Where the options of this call came from, as far as the doctor looks at it.
+struct DoctorOptions {
+  std::string config_file;  // of --config; empty: none
+  bool server_is_default = false;
+  // A server that is silent this long has something wrong.
+  std::chrono::milliseconds patience{20'000};
+};
+
 struct FetchOptions {
   std::string job;
   std::optional<int64_t> trial;  // absent: the best

@@ -125,6 +125,11 @@ void PrintPreview(const v1::Preview& preview, OutputFormat format) {
   }
 }
 
+// ASCII, so that nothing in it is a control character of any terminal.
+std::string JsonText(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
 void PrintJob(const v1::SubmitJobResponse& response, const GlobalOptions& global, bool watch) {
   const std::string& job = response.job().id();
   const std::string line =
@@ -133,7 +138,7 @@ void PrintJob(const v1::SubmitJobResponse& response, const GlobalOptions& global
     case OutputFormat::kTable:
       return Print(line + "\n");
     case OutputFormat::kJson:
-      return Print(fmt::format("{{\"job\": {}}}\n", nlohmann::json(job).dump()));
+      return Print(fmt::format("{{\"job\": {}}}\n", JsonText(job)));
     case OutputFormat::kCsv:
       // With a watch, the table on standard output is the front at the end.
       return watch ? Note(line) : Print(fmt::format("job\n{}\n", PrintableLine(job)));

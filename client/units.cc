@@ -9,6 +9,8 @@
 namespace mico {
 namespace {
 
+constexpr double kLargestLimit = 1e15;
+
 struct Quantity {
   double number = 0.0;
   std::string_view unit;
@@ -19,7 +21,8 @@ std::optional<Quantity> SplitQuantity(std::string_view text) {
   Quantity quantity;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), quantity.number);
-  if (error != std::errc() || !std::isfinite(quantity.number) || quantity.number <= 0.0) {
+  // The upper end is what the server takes.
+  if (error != std::errc() || !(quantity.number > 0.0 && quantity.number <= kLargestLimit)) {
     return std::nullopt;
   }
   quantity.unit = text.substr(static_cast<size_t>(end - text.data()));
@@ -78,7 +81,8 @@ absl::StatusOr<v1::Limit> ParseBytesLimit(std::string_view option, std::string_v
   if (quantity) {
     if (quantity->unit == "x") return Relative(quantity->number);
     for (const Unit& unit : kByteUnits) {
-      if (quantity->unit == unit.name) return Absolute(quantity->number * unit.factor);
+      const double bytes = quantity->number * unit.factor;
+      if (quantity->unit == unit.name && bytes <= kLargestLimit) return Absolute(bytes);
     }
   }
   return NotUnderstood(option, text, "like 0.6x, 64KiB, 1MiB, 96KB or a number of bytes");

@@ -26,6 +26,9 @@ ExitCode ListDatasets(Connection& server, const GlobalOptions& global);
 ExitCode DescribeDataset(Connection& server, const GlobalOptions& global, const std::string& what);
 ExitCode ListTargets(Connection& server, const GlobalOptions& global);
 ExitCode ListWorkers(Connection& server, const GlobalOptions& global);
+// Looks at everything between here and the boards, and says what mends each fault. kDone: all is
+// well; kJobFailed: there is a fault; kServerUnreachable: only this machine could be looked at.
+ExitCode Doctor(Connection& server, const GlobalOptions& global, const DoctorOptions& options);
 
 // Follows a job until it ends, and answers like Status then. As JSON: one message a line; as CSV:
 // progress goes to standard error, the front to standard output at the end.

@@ -31,8 +31,10 @@ class Watcher {
         Print(line + "\n");
       last_line_ = line;
     }
-    std::fflush(stdout);
+    can_write_ = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   }
+  // False: nobody reads standard output any more.
+  bool can_write() const { return can_write_; }
 
   // The whole of it: what does not fit the screen may scroll now.
   void ShowEnd(const v1::Job& job) {
@@ -49,6 +51,7 @@ class Watcher {
   const GlobalOptions& global_;
   LiveBlock block_;
   std::string last_line_;
+  bool can_write_ = true;
 };
 
 absl::Status LostSight(const absl::Status& cause, const std::string& id) {
@@ -78,6 +81,10 @@ ExitCode WatchUntilEnd(Connection& server, const GlobalOptions& global, const st
     if (!seen) SayHowToGoOn(id);
     seen = true;
     watcher.Show(job);
+    if (watcher.can_write()) continue;
+    context.TryCancel();
+    stream->Finish();
+    return ExitCode::kWrongInput;  // main says what is wrong with standard output
   }
   const grpc::Status status = stream->Finish();
   // A job that has ended has been seen whole, whatever became of the connection then.

@@ -16,6 +16,10 @@ namespace mico {
 // The rows of docs/formats/database.md. `spec`, `target`, `announcement` and `payload` are bytes
 // that the server serializes; the database does not look into them.
 
+struct BlobTotals {
+  int64_t count = 0, bytes = 0;
+};
+
 struct ModelRecord {
   Digest digest;   // of the ONNX file
   Digest package;  // of the ModelPackage

@@ -294,6 +294,21 @@ bool StoreView::HasBlob(const Digest& digest) {
   return Binder(statement).Hex(digest).Next();
 }
 
+BlobTotals StoreView::TotalBlobs() {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT count(*), coalesce(sum(bytes), 0) FROM blobs");
+  statement.executeStep();
+  Row row(statement);
+  const int64_t count = row.Int();
+  return {count, row.Int()};
+}
+
+std::string StoreView::QuickCheck() {
+  SQLite::Statement& statement = connection_.Prepare("PRAGMA quick_check(1)");
+  statement.executeStep();
+  return Row(statement).Text();
+}
+
 std::optional<ModelRecord> StoreView::FindModel(const Digest& digest) {
   SQLite::Statement& statement =
       connection_.Prepare("SELECT " MICO_MODEL_COLUMNS " FROM models WHERE digest = ?");

@@ -24,6 +24,9 @@ class StoreView {
   explicit StoreView(Connection& connection) : connection_(connection) {}
 
   bool HasBlob(const Digest& digest);
+  BlobTotals TotalBlobs();
+  // SQLite's quick_check of the whole file: "ok", or what is wrong. Reads everything.
+  std::string QuickCheck();
 
   std::optional<ModelRecord> FindModel(const Digest& digest);
   // Newest first, starting after the one that the previous page ended with.

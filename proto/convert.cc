@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "base/text.h"
 #include "fmt/format.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -21,6 +22,8 @@ constexpr int kMostTargets = 1'000;
 constexpr size_t kMostName = 1'000;
 constexpr size_t kMostSignature = 4'000;
 constexpr size_t kMostError = 64'000;
+constexpr int kMostChecks = 100;
+constexpr size_t kMostCheckText = 4'000;
 // A status travels in a trailer, where gRPC writes up to three bytes for each of ours.
 constexpr size_t kMostStatusText = 64'000;
 static_assert(3 * kMostStatusText < kMostMetadataBytes);
@@ -37,6 +40,18 @@ absl::Status CheckText(std::string_view field, const std::string& text, size_t m
   if (text.empty() && !may_be_empty) return Bad(field, "empty", "a name");
   return absl::OkStatus();
 }
+
+// A name that goes into messages, logs and tables.
+absl::Status CheckName(std::string_view field, const std::string& text, bool may_be_empty = true) {
+  MICO_RETURN_IF_ERROR(CheckText(field, text, kMostName, may_be_empty));
+  const std::string printable = PrintableLine(text);
+  if (printable == text) return absl::OkStatus();
+  return Bad(field, fmt::format("'{}'", printable.substr(0, 80)),
+             "a name without control characters");
+}
+
+// What a program of somebody else's said, cut to what a message may carry.
+std::string Said(std::string_view text, size_t most) { return ValidUtf8(text.substr(0, most)); }
 
 absl::Status CheckCount(std::string_view field, int count, int most) {
   if (count <= most) return absl::OkStatus();
@@ -242,7 +257,7 @@ void SetResult(const EvaluateResult& result, v1::TaskResult& message) {
   v1::EvaluateResult& out = *message.mutable_evaluate();
   for (const SchemeResult& scheme : result.schemes) {
     v1::SchemeResult& added = *out.add_schemes();
-    added.set_error(scheme.error);
+    added.set_error(Said(scheme.error, kMostError));
     *added.mutable_accuracy() = mico::ToProto(scheme.score);
     added.set_kl(scheme.divergence);
     added.set_quantized_digest(scheme.quantized.hex());
@@ -350,6 +365,17 @@ absl::Status ReadState(const v1::SynchronizeRequest& message, WorkerReport& repo
       break;
   }
   return Bad("state", "none", "one of idle, running, finished");
+}
+
+template <typename Checks>
+absl::StatusOr<std::vector<Check>> ReadChecks(std::string_view field, const Checks& messages) {
+  MICO_RETURN_IF_ERROR(CheckCount(field, messages.size(), kMostChecks));
+  std::vector<Check> checks;
+  for (const v1::Check& message : messages) {
+    MICO_ASSIGN_OR_RETURN(Check check, mico::FromProto(message));
+    checks.push_back(std::move(check));
+  }
+  return checks;
 }
 
 // --- limits
@@ -527,10 +553,10 @@ v1::Target ToProto(const Target& target) {
 }
 
 absl::StatusOr<Target> FromProto(const v1::Target& message) {
-  MICO_RETURN_IF_ERROR(CheckText("target.name", message.name(), kMostName, false));
-  MICO_RETURN_IF_ERROR(CheckText("target.isa", message.isa(), kMostName, false));
-  MICO_RETURN_IF_ERROR(CheckText("target.latency_model", message.latency_model(), kMostName));
-  MICO_RETURN_IF_ERROR(CheckText("target.profile_key", message.profile_key(), kMostName));
+  MICO_RETURN_IF_ERROR(CheckName("target.name", message.name(), false));
+  MICO_RETURN_IF_ERROR(CheckName("target.isa", message.isa(), false));
+  MICO_RETURN_IF_ERROR(CheckName("target.latency_model", message.latency_model()));
+  MICO_RETURN_IF_ERROR(CheckName("target.profile_key", message.profile_key()));
   MICO_RETURN_IF_ERROR(CheckNotNegative("target.clock_hz", message.clock_hz()));
   MICO_RETURN_IF_ERROR(CheckNotNegative("target.flash_bytes", message.flash_bytes()));
   MICO_RETURN_IF_ERROR(CheckNotNegative("target.ram_bytes", message.ram_bytes()));
@@ -549,6 +575,63 @@ absl::StatusOr<Target> FromProto(const v1::Target& message) {
   target.profile_key = message.profile_key();
   target.has_board = message.has_board();
   return target;
+}
+
+v1::Check ToProto(const Check& check) {
+  v1::Check message;
+  message.set_name(Said(check.name, kMostName));
+  switch (check.state) {
+    case Check::State::kUnknown:
+      break;
+    case Check::State::kOk:
+      message.set_state(v1::Check::STATE_OK);
+      break;
+    case Check::State::kWarning:
+      message.set_state(v1::Check::STATE_WARNING);
+      break;
+    case Check::State::kFault:
+      message.set_state(v1::Check::STATE_FAULT);
+      break;
+  }
+  message.set_found(Said(check.found, kMostCheckText));
+  message.set_remedy(Said(check.remedy, kMostCheckText));
+  message.set_age_ms(check.age.count());
+  return message;
+}
+
+absl::StatusOr<Check> FromProto(const v1::Check& message) {
+  MICO_RETURN_IF_ERROR(CheckName("check.name", message.name()));
+  MICO_RETURN_IF_ERROR(CheckText("check.found", message.found(), kMostCheckText));
+  MICO_RETURN_IF_ERROR(CheckText("check.remedy", message.remedy(), kMostCheckText));
+  MICO_RETURN_IF_ERROR(CheckNotNegative("check.age_ms", message.age_ms()));
+  Check check;
+  check.name = message.name();
+  if (message.state() == v1::Check::STATE_OK) check.state = Check::State::kOk;
+  if (message.state() == v1::Check::STATE_WARNING) check.state = Check::State::kWarning;
+  if (message.state() == v1::Check::STATE_FAULT) check.state = Check::State::kFault;
+  check.found = message.found();
+  check.remedy = message.remedy();
+  check.age = std::chrono::milliseconds(message.age_ms());
+  return check;
+}
+
+v1::TargetHealth ToProto(const TargetHealth& health) {
+  v1::TargetHealth message;
+  message.set_target(health.target);
+  message.set_cannot_compile(Said(health.cannot_compile, kMostCheckText));
+  message.set_cannot_run(Said(health.cannot_run, kMostCheckText));
+  for (const Check& check : health.checks) *message.add_checks() = ToProto(check);
+  return message;
+}
+
+absl::StatusOr<TargetHealth> FromProto(const v1::TargetHealth& message) {
+  MICO_RETURN_IF_ERROR(CheckName("target_health.target", message.target(), false));
+  MICO_RETURN_IF_ERROR(
+      CheckText("target_health.cannot_compile", message.cannot_compile(), kMostCheckText));
+  MICO_RETURN_IF_ERROR(CheckText("target_health.cannot_run", message.cannot_run(), kMostCheckText));
+  TargetHealth health{message.target(), message.cannot_compile(), message.cannot_run(), {}};
+  MICO_ASSIGN_OR_RETURN(health.checks, ReadChecks("target_health.checks", message.checks()));
+  return health;
 }
 
 v1::Split ToProto(Split split) {
@@ -614,7 +697,8 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
 v1::TaskResult ToProto(const TaskResult& result) {
   v1::TaskResult message;
   message.set_error_code(static_cast<int32_t>(result.status.code()));
-  message.set_error(std::string(result.status.message()));
+  const absl::string_view error = result.status.message();
+  message.set_error(Said({error.data(), error.size()}, kMostError));
   if (result.status.ok()) {
     std::visit([&message](const auto& kind) { SetResult(kind, message); }, result.result);
   }
@@ -665,15 +749,19 @@ v1::SynchronizeRequest ToProto(const WorkerReport& report) {
   message.set_version(report.version);
   for (const Target& target : report.targets) *message.add_targets() = ToProto(target);
   message.set_evaluates(report.evaluates);
+  for (const Check& check : report.checks) *message.add_checks() = ToProto(check);
+  for (const TargetHealth& health : report.target_health) {
+    *message.add_target_health() = ToProto(health);
+  }
   std::visit([&message](const auto& state) { SetState(state, message); }, report.state);
   message.set_leaving(report.leaving);
   return message;
 }
 
 absl::StatusOr<WorkerReport> FromProto(const v1::SynchronizeRequest& message) {
-  MICO_RETURN_IF_ERROR(CheckText("worker_id", message.worker_id(), kMostName, false));
-  MICO_RETURN_IF_ERROR(CheckText("worker_name", message.worker_name(), kMostName));
-  MICO_RETURN_IF_ERROR(CheckText("version", message.version(), kMostName));
+  MICO_RETURN_IF_ERROR(CheckName("worker_id", message.worker_id(), false));
+  MICO_RETURN_IF_ERROR(CheckName("worker_name", message.worker_name()));
+  MICO_RETURN_IF_ERROR(CheckName("version", message.version()));
   MICO_RETURN_IF_ERROR(CheckCount("targets", message.targets_size(), kMostTargets));
   WorkerReport report;
   report.worker_id = message.worker_id();
@@ -682,6 +770,12 @@ absl::StatusOr<WorkerReport> FromProto(const v1::SynchronizeRequest& message) {
   for (const v1::Target& target : message.targets()) {
     MICO_ASSIGN_OR_RETURN(Target converted, FromProto(target));
     report.targets.push_back(std::move(converted));
+  }
+  MICO_ASSIGN_OR_RETURN(report.checks, ReadChecks("checks", message.checks()));
+  MICO_RETURN_IF_ERROR(CheckCount("target_health", message.target_health_size(), kMostTargets));
+  for (const v1::TargetHealth& health : message.target_health()) {
+    MICO_ASSIGN_OR_RETURN(TargetHealth converted, FromProto(health));
+    report.target_health.push_back(std::move(converted));
   }
   report.evaluates = message.evaluates();
   report.leaving = message.leaving();
@@ -726,10 +820,10 @@ v1::JobSpec ToProto(const JobSpec& spec) {
 
 absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
   JobSpec spec;
-  MICO_RETURN_IF_ERROR(CheckText("spec.model_name", message.model_name(), kMostName));
-  MICO_RETURN_IF_ERROR(CheckText("spec.dataset_name", message.dataset_name(), kMostName));
-  MICO_RETURN_IF_ERROR(CheckText("spec.target", message.target(), kMostName, false));
-  MICO_RETURN_IF_ERROR(CheckText("spec.strategy", message.strategy(), kMostName));
+  MICO_RETURN_IF_ERROR(CheckName("spec.model_name", message.model_name()));
+  MICO_RETURN_IF_ERROR(CheckName("spec.dataset_name", message.dataset_name()));
+  MICO_RETURN_IF_ERROR(CheckName("spec.target", message.target(), false));
+  MICO_RETURN_IF_ERROR(CheckName("spec.strategy", message.strategy()));
   spec.model_name = message.model_name();
   spec.dataset_name = message.dataset_name();
   spec.target = message.target();

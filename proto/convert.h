@@ -30,6 +30,12 @@ absl::StatusOr<Score> FromProto(const v1::Accuracy& message);
 v1::Target ToProto(const Target& target);
 absl::StatusOr<Target> FromProto(const v1::Target& message);
 
+v1::Check ToProto(const Check& check);
+absl::StatusOr<Check> FromProto(const v1::Check& message);
+
+v1::TargetHealth ToProto(const TargetHealth& health);
+absl::StatusOr<TargetHealth> FromProto(const v1::TargetHealth& message);
+
 v1::Split ToProto(Split split);
 absl::StatusOr<Split> FromProto(v1::Split split);
 

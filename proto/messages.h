@@ -108,11 +108,31 @@ struct Finished {
   TaskResult result;
 };
 
+// One thing that somebody looked at.
+struct Check {
+  // kUnknown: not looked at yet. kWarning: works, but not for long or not for everything.
+  enum class State { kUnknown, kOk, kWarning, kFault };
+  std::string name;
+  State state = State::kUnknown;
+  std::string found;   // one line
+  std::string remedy;  // a command; empty where all is well
+  std::chrono::milliseconds age{0};
+};
+
+// What a worker found out about one of its targets.
+struct TargetHealth {
+  std::string target;
+  std::string cannot_compile, cannot_run;  // why not; empty: it can
+  std::vector<Check> checks;
+};
+
 // One call of WorkerService.Synchronize, and its answer.
 struct WorkerReport {
   std::string worker_id, worker_name, version;
   std::vector<Target> targets;
   bool evaluates = false;
+  std::vector<Check> checks;                // of the worker itself
+  std::vector<TargetHealth> target_health;  // at most one for each target
   std::variant<Idle, Running, Finished> state;
   bool leaving = false;
 };

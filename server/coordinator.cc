@@ -130,6 +130,8 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
                     worker.record.evaluates == record.evaluates;
   worker.record = record;
   worker.targets = report.targets;
+  worker.checks = report.checks;
+  worker.target_health = report.target_health;
   worker.left = report.leaving;
   if (!same) {
     spdlog::info("worker {} ({}): {} target(s){}", report.worker_id, report.worker_name,
@@ -143,14 +145,16 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
   return worker;
 }
 
-// A name stands for the latest announcement, but one without a board does not replace one with a
-// board whose worker is alive, or whose measurements hold for its programs too.
+// A name stands for the latest announcement, but one without a compiler (which has no profile key)
+// replaces none that has one, and one without a board does not replace one with a board whose
+// worker is alive, or whose measurements hold for its programs too.
 void Coordinator::RegisterTargets(const WorkerReport& report, PendingChange& change) {
   const TimePoint now = clock_.Now();
   for (const Target& target : report.targets) {
     const auto known = targets_.find(target.name);
     if (known != targets_.end()) {
       if (known->second == target) continue;
+      if (target.profile_key.empty() && !known->second.profile_key.empty()) continue;
       const bool held = std::any_of(workers_.begin(), workers_.end(), [&](const auto& entry) {
         const std::vector<Target>& others = entry.second.targets;
         return entry.first != report.worker_id && IsAlive(entry.second) &&
@@ -263,19 +267,21 @@ void Coordinator::HearFinished(const WorkerReport& report, const Finished& finis
   }
 }
 
-bool Coordinator::CanDo(const WorkerReport& report, const OpenTask& task) const {
-  const auto holds = [&report](auto predicate) {
-    return std::any_of(report.targets.begin(), report.targets.end(), predicate);
+bool Coordinator::CanDo(const Worker& worker, const Task& task) {
+  const auto holds = [&worker](auto predicate) {
+    return std::any_of(worker.targets.begin(), worker.targets.end(), predicate);
   };
-  if (const auto* profile = std::get_if<ProfileTask>(&task.task)) {
+  if (const auto* profile = std::get_if<ProfileTask>(&task)) {
     return holds([&](const Target& target) {
-      return target.has_board && target.profile_key == profile->profile_key;
+      return target.has_board && target.profile_key == profile->profile_key &&
+             WhyNotCompiled(worker.target_health, target.name).empty();
     });
   }
-  if (const auto* artifact = std::get_if<ArtifactTask>(&task.task)) {
-    return holds([&](const Target& target) { return target.name == artifact->target_name; });
+  if (const auto* artifact = std::get_if<ArtifactTask>(&task)) {
+    return holds([&](const Target& target) { return target.name == artifact->target_name; }) &&
+           WhyNotCompiled(worker.target_health, artifact->target_name).empty();
   }
-  return report.evaluates;
+  return worker.record.evaluates;
 }
 
 std::optional<TaskOrder> Coordinator::GiveTask(const WorkerReport& report, PendingChange& change) {
@@ -285,8 +291,12 @@ std::optional<TaskOrder> Coordinator::GiveTask(const WorkerReport& report, Pendi
                      tasks_.at(held->task).task};
   }
   const std::string lease_id = ids_.Hex(12);
-  const std::optional<Lease> lease = queue_.Acquire(
-      report.worker_id, lease_id, [&](int64_t task) { return CanDo(report, tasks_.at(task)); });
+  const Worker& worker = workers_.at(report.worker_id);
+  const auto suits = [&](int64_t task) {
+    mutex_.AssertReaderHeld();
+    return CanDo(worker, tasks_.at(task).task);
+  };
+  const std::optional<Lease> lease = queue_.Acquire(report.worker_id, lease_id, suits);
   if (!lease) return std::nullopt;
   OpenTask& task = tasks_.at(lease->task);
   task.attempts = lease->attempt;

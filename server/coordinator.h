@@ -79,6 +79,9 @@ struct WorkerSnapshot {
   WorkerRecord record;
   std::string running_task;
   bool alive = false;
+  // What it found out about itself; ages are those of now.
+  std::vector<Check> checks;
+  std::vector<TargetHealth> target_health;
 };
 struct TargetSnapshot {
   Target target;
@@ -143,6 +146,8 @@ class Coordinator {
                                                      const std::string& name);
   absl::StatusOr<std::vector<TargetSnapshot>> ListTargets();
   absl::StatusOr<std::vector<WorkerSnapshot>> ListWorkers();
+  // Is there somebody for everything that waits?
+  std::vector<mico::Check> CheckWork();
 
  private:
   // What one call changes on disk, in order.
@@ -160,6 +165,8 @@ class Coordinator {
   struct Worker {
     WorkerRecord record;
     std::vector<Target> targets;
+    std::vector<mico::Check> checks;
+    std::vector<TargetHealth> target_health;
     TimePoint persisted{};
     std::string last_completed;  // lease
     bool left = false;           // said goodbye: nobody waits for it
@@ -245,7 +252,7 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<TaskOrder> GiveTask(const WorkerReport& report, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool CanDo(const WorkerReport& report, const OpenTask& task) const;
+  static bool CanDo(const Worker& worker, const Task& task);
   std::chrono::milliseconds NextCall(const WorkerOrder& order) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int LiveEvaluators() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -316,8 +323,12 @@ class Coordinator {
   // coordinator_submit.cc
   absl::StatusOr<CheckedSpec> Check(const JobSpec& spec);
   absl::StatusOr<Target> FindTarget(const std::string& name);
+  // FailedPrecondition: those who hold the target now cannot build for it, or, with `to_measure`,
+  // cannot measure on it, for reasons that they have found. Nobody holding it is no error: the job
+  // waits for a worker.
+  absl::Status CheckHolders(const Target& target, bool to_measure);
   absl::Status LoadModel(const JobSpec& spec, CheckedSpec& checked, Graph& graph);
-  absl::Status CheckLimits(const JobSpec& spec, const CheckedSpec& checked, Preview& preview) const;
+  absl::Status CheckLimits(const JobSpec& spec, const CheckedSpec& checked, Preview& preview);
   absl::StatusOr<Submission> StoreJob(const std::string& request_id, const JobSpec& spec,
                                       CheckedSpec checked, std::vector<std::string> warnings);
   void Resume(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -338,6 +349,7 @@ class Coordinator {
   absl::StatusOr<std::pair<JobRecord, TrialRecord>> FindFinishedTrial(const std::string& job,
                                                                       std::optional<int64_t> trial);
   std::string WhyArtifactWaits(const JobRecord& record);
+  std::string WhyNobodyDoes(const Task& task) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OrderArtifact(const JobRecord& record, const TrialRecord& trial);
 
   Store& store_;
@@ -360,6 +372,11 @@ class Coordinator {
   std::map<std::string, std::shared_ptr<const LatencyTable>> tables_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, CalibrationRecord> calibrations_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Why a worker cannot build for one of its targets, or cannot run programs on it; empty: it can, or
+// has said nothing.
+std::string WhyNotCompiled(const std::vector<TargetHealth>& health, const std::string& target);
+std::string WhyNotRun(const std::vector<TargetHealth>& health, const std::string& target);
 
 // What a calibration depends on.
 std::string CalibrationKey(const Digest& package, const JobSpec& spec);

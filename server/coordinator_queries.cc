@@ -269,7 +269,14 @@ absl::StatusOr<std::vector<WorkerSnapshot>> Coordinator::ListWorkers() {
     if (lease != nullptr) {
       running = fmt::format("{} {}", KindOf(tasks_.at(lease->task).task), lease->task);
     }
-    workers.push_back({worker.record, std::move(running), IsAlive(worker)});
+    workers.push_back(
+        {worker.record, std::move(running), IsAlive(worker), worker.checks, worker.target_health});
+    const std::chrono::milliseconds silent = clock_.Now() - worker.record.last_seen;
+    WorkerSnapshot& snapshot = workers.back();
+    for (mico::Check& check : snapshot.checks) check.age += silent;
+    for (TargetHealth& health : snapshot.target_health) {
+      for (mico::Check& check : health.checks) check.age += silent;
+    }
   }
   return workers;
 }
@@ -324,13 +331,10 @@ absl::StatusOr<ArtifactSnapshot> Coordinator::GetArtifact(const std::string& job
 std::string Coordinator::WhyArtifactWaits(const JobRecord& record) {
   v1::Target target;
   target.ParseFromString(record.target);
+  ArtifactTask task;
+  task.target_name = target.name();
   absl::MutexLock lock(&mutex_);
-  for (const auto& [id, worker] : workers_) {
-    for (const Target& held : worker.targets) {
-      if (held.name == target.name() && IsAlive(worker)) return "";
-    }
-  }
-  return fmt::format("no worker with target '{}' is connected", target.name());
+  return WhyNobodyDoes(task);
 }
 
 absl::Status Coordinator::OrderArtifact(const JobRecord& record, const TrialRecord& trial) {

@@ -76,6 +76,43 @@ absl::StatusOr<Target> Coordinator::FindTarget(const std::string& name) {
       fmt::format("target '{}'; known: {}", name, absl::StrJoin(names, ", ")));
 }
 
+absl::Status Coordinator::CheckHolders(const Target& target, bool to_measure) {
+  absl::MutexLock lock(&mutex_);
+  std::string compile_fault, run_fault;
+  bool is_held = false, compiles = false, measures = false;
+  for (const auto& [id, worker] : workers_) {
+    for (const Target& held : worker.targets) {
+      if (held.name != target.name || !IsAlive(worker)) continue;
+      is_held = true;
+      const std::string no_compiler = WhyNotCompiled(worker.target_health, held.name);
+      const std::string no_board = WhyNotRun(worker.target_health, held.name);
+      compiles = compiles || no_compiler.empty();
+      measures = measures || (held.has_board && held.profile_key == target.profile_key);
+      const auto said = [&worker = worker](const std::string& why) {
+        return fmt::format("worker '{}': {}", worker.record.name, why);
+      };
+      if (!no_compiler.empty()) compile_fault = said(no_compiler);
+      if (!no_board.empty()) run_fault = said(no_board);
+    }
+  }
+  constexpr std::string_view kAdvice = "`mico-cli doctor` says how to mend it";
+  if (is_held && !compiles) {
+    return absl::FailedPreconditionError(
+        fmt::format("target '{}': no program can be built for it: {}; {}", target.name,
+                    compile_fault, kAdvice));
+  }
+  if (!is_held && target.profile_key.empty()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "target '{}': no worker has had a compiler for it yet; {}", target.name, kAdvice));
+  }
+  if (to_measure && !measures && !run_fault.empty()) {
+    return absl::FailedPreconditionError(
+        fmt::format("target '{}': kernels must be measured and no program runs on it: {}; {}",
+                    target.name, run_fault, kAdvice));
+  }
+  return absl::OkStatus();
+}
+
 // From what an earlier submit stored, or by importing the file.
 absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, Graph& graph) {
   MICO_ASSIGN_OR_RETURN(const std::optional<ModelRecord> known,
@@ -147,8 +184,9 @@ absl::StatusOr<Coordinator::CheckedSpec> Coordinator::Check(const JobSpec& spec)
 
 // Fills the preview on the way. What needs the profile is checked again once that is there.
 absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& checked,
-                                      Preview& preview) const {
+                                      Preview& preview) {
   const size_t missing = MissingSignatures(*checked.problem, checked.table).size();
+  MICO_RETURN_IF_ERROR(CheckHolders(checked.target, missing > 0));
   if (missing > 0 && !checked.target.has_board) {
     return absl::FailedPreconditionError(fmt::format(
         "target '{}': its latency table lacks {} of {} kernels and no worker has a board to "

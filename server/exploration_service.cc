@@ -162,4 +162,27 @@ grpc::Status ExplorationServiceImpl::ListWorkers(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
+grpc::Status ExplorationServiceImpl::Diagnose(grpc::ServerContext*, const v1::DiagnoseRequest*,
+                                              v1::Diagnosis* response) {
+  response->set_server_version(MICO_VERSION);
+  response->set_server_time_ms(clock_.Now().time_since_epoch().count());
+  for (const Check& check : storage_.Look()) *response->add_server() = ToProto(check);
+  for (const Check& check : coordinator_.CheckWork()) *response->add_work() = ToProto(check);
+  const absl::StatusOr<std::vector<WorkerSnapshot>> workers = coordinator_.ListWorkers();
+  if (!workers.ok()) return ToGrpc(workers.status());
+  for (const WorkerSnapshot& worker : *workers) {
+    if (!worker.alive) continue;
+    v1::WorkerHealth& health = *response->add_workers();
+    *health.mutable_worker() = ToProto(worker);
+    for (const Check& check : worker.checks) *health.add_checks() = ToProto(check);
+    for (const TargetHealth& target : worker.target_health) {
+      *health.add_targets() = ToProto(target);
+    }
+  }
+  const absl::StatusOr<std::vector<TargetSnapshot>> targets = coordinator_.ListTargets();
+  if (!targets.ok()) return ToGrpc(targets.status());
+  for (const TargetSnapshot& target : *targets) *response->add_targets() = ToProto(target);
+  return grpc::Status::OK;
+}
+
 }  // namespace mico

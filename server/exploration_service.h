@@ -5,12 +5,14 @@
 
 #include "proto/exploration.grpc.pb.h"
 #include "server/coordinator.h"
+#include "server/storage_look.h"
 
 namespace mico {
 
 class ExplorationServiceImpl final : public v1::ExplorationService::Service {
  public:
-  explicit ExplorationServiceImpl(Coordinator& coordinator) : coordinator_(coordinator) {}
+  ExplorationServiceImpl(Coordinator& coordinator, StorageLook& storage, const Clock& clock)
+      : coordinator_(coordinator), storage_(storage), clock_(clock) {}
 
   // Streams end soon after.
   void StopWatching() { stopping_ = true; }
@@ -39,9 +41,13 @@ class ExplorationServiceImpl final : public v1::ExplorationService::Service {
                            v1::ListTargetsResponse* response) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest* request,
                            v1::ListWorkersResponse* response) override;
+  grpc::Status Diagnose(grpc::ServerContext*, const v1::DiagnoseRequest* request,
+                        v1::Diagnosis* response) override;
 
  private:
   Coordinator& coordinator_;
+  StorageLook& storage_;
+  const Clock& clock_;
   std::atomic<bool> stopping_ = false;
 };
 

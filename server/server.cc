@@ -62,6 +62,7 @@ struct Server::Parts {
   std::unique_ptr<Store> store;
   OnnxImporter importer;
   std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<StorageLook> storage_look;
   std::unique_ptr<WorkerServiceImpl> worker_service;
   std::unique_ptr<ExplorationServiceImpl> exploration_service;
   std::unique_ptr<BlobServiceImpl> blob_service;
@@ -81,8 +82,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   MICO_ASSIGN_OR_RETURN(parts->coordinator,
                         Coordinator::Start(*parts->store, *parts->blobs, parts->importer, clock,
                                            Random(EntropySeed()), options.coordinator));
+  parts->storage_look = std::make_unique<StorageLook>(options.data_dir, *parts->store);
   parts->worker_service = std::make_unique<WorkerServiceImpl>(*parts->coordinator);
-  parts->exploration_service = std::make_unique<ExplorationServiceImpl>(*parts->coordinator);
+  parts->exploration_service =
+      std::make_unique<ExplorationServiceImpl>(*parts->coordinator, *parts->storage_look, clock);
   parts->blob_service = std::make_unique<BlobServiceImpl>(*parts->blobs, *parts->store, clock);
 
   grpc::EnableDefaultHealthCheckService(true);

@@ -9,9 +9,11 @@
 #include "base/logging.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "base/text.h"
 #include "fmt/format.h"
 #include "spdlog/spdlog.h"
 #include "worker/command_line.h"
+#include "worker/equipment.h"
 #include "worker/self_test.h"
 #include "worker/server_channel.h"
 #include "worker/task_runner.h"
@@ -43,40 +45,56 @@ void LeaveOnSignal(const std::shared_ptr<WorkerLoop>& loop, const sigset_t& sign
   }).detach();
 }
 
-absl::StatusOr<std::vector<std::unique_ptr<Workbench>>> OpenWorkbenches(
-    const WorkerCommand& command) {
-  std::vector<std::unique_ptr<Workbench>> workbenches;
-  for (const std::filesystem::path& file : command.targets) {
-    MICO_ASSIGN_OR_RETURN(std::unique_ptr<Workbench> workbench, Workbench::Open(file));
-    spdlog::info("target {} ({}){}", workbench->target().name, workbench->compiler().version(),
-                 workbench->board() == nullptr ? ", no board" : "");
-    workbenches.push_back(std::move(workbench));
-  }
-  return workbenches;
-}
-
-absl::StatusOr<std::unique_ptr<TorchEvaluator>> OpenEvaluator(const WorkerCommand& command) {
+// A worker whose libtorch does not compute what it should still builds and measures, where it holds
+// targets; `check` tells the doctor.
+absl::StatusOr<std::unique_ptr<TorchEvaluator>> OpenEvaluator(const WorkerCommand& command,
+                                                              Check& check) {
+  check = {"libtorch", Check::State::kUnknown, "not used (--no-evaluate)", "", {}};
   if (!command.evaluates) return nullptr;
   TorchEvaluatorOptions options;
   options.threads = command.threads;
-  return TorchEvaluator::Create(options);
+  absl::StatusOr<std::unique_ptr<TorchEvaluator>> evaluator = TorchEvaluator::Create(options);
+  if (evaluator.ok()) {
+    check.state = Check::State::kOk;
+    check.found = "self-test passed: convolutions are exact";
+    return evaluator;
+  }
+  if (command.targets.empty()) return evaluator;
+  check.state = Check::State::kFault;
+  check.found = std::string(evaluator.status().message());
+  check.remedy = "apt-get install --reinstall libtorch-dev libopenblas0-pthread";
+  spdlog::error("takes no evaluations: {}", check.found);
+  return nullptr;
 }
 
-WorkerLoopOptions LoopOptions(const WorkerCommand& command, const TaskRunner& runner) {
+absl::StatusOr<std::unique_ptr<Equipment>> OpenEquipment(const WorkerCommand& command,
+                                                         const Check& evaluator) {
+  EquipmentOptions options;
+  options.cache_dir = command.cache_dir;
+  options.compiler.parallel = 1;  // a look must not take what tasks need
+  options.compiler.object_cache = command.cache_dir / "objects";
+  options.found_at_start = {evaluator};
+  return Equipment::Open(command.targets, std::move(options));
+}
+
+WorkerLoopOptions LoopOptions(const WorkerCommand& command, bool evaluates,
+                              const Equipment& equipment) {
   WorkerLoopOptions options;
   options.worker_id = Random(EntropySeed()).Hex(8);
-  options.worker_name = command.name;
+  options.worker_name = PrintableLine(command.name);
   options.version = MICO_VERSION;
-  options.targets = runner.targets();
-  options.evaluates = command.evaluates;
+  options.evaluates = evaluates;
+  options.describe = [&equipment](WorkerReport& report) { equipment.Describe(report); };
   options.leave_when_idle = command.leave_when_idle;
   return options;
 }
 
 absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
-  MICO_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Workbench>> workbenches,
-                        OpenWorkbenches(command));
-  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<TorchEvaluator> evaluator, OpenEvaluator(command));
+  Check evaluator_check;
+  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<TorchEvaluator> evaluator,
+                        OpenEvaluator(command, evaluator_check));
+  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<Equipment> equipment,
+                        OpenEquipment(command, evaluator_check));
   const std::shared_ptr<grpc::Channel> channel = ConnectToServer(command.server);
   BlobCacheOptions cache_options;
   cache_options.folder = command.cache_dir / "blobs";
@@ -86,10 +104,13 @@ absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
   runner_options.version = MICO_VERSION;
   runner_options.object_cache = command.cache_dir / "objects";
   runner_options.parallel_compilers = command.threads;
-  TaskRunner runner(*blobs, evaluator.get(), std::move(workbenches), runner_options);
-  const auto loop = std::make_shared<WorkerLoop>(channel, runner, LoopOptions(command, runner));
+  TaskRunner runner(*blobs, evaluator.get(), *equipment, runner_options);
+  const auto loop = std::make_shared<WorkerLoop>(
+      channel, runner, LoopOptions(command, evaluator != nullptr, *equipment));
   LeaveOnSignal(loop, signals);
-  spdlog::info("{} works for {}", command.name, command.server);
+  equipment->KeepLooking();
+  spdlog::info("{} works for {} with {} target file(s)", command.name, command.server,
+               command.targets.size());
   loop->Run();
   return absl::OkStatus();
 }

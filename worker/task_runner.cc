@@ -6,7 +6,6 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
-#include "fmt/ranges.h"
 #include "worker/artifact_builder.h"
 #include "worker/profiler.h"
 
@@ -36,19 +35,9 @@ KeepGoing TaskControl::AsKeepGoing() {
   };
 }
 
-TaskRunner::TaskRunner(BlobCache& blobs, Evaluator* evaluator,
-                       std::vector<std::unique_ptr<Workbench>> workbenches,
+TaskRunner::TaskRunner(BlobCache& blobs, Evaluator* evaluator, Equipment& equipment,
                        TaskRunnerOptions options)
-    : blobs_(blobs),
-      evaluator_(evaluator),
-      workbenches_(std::move(workbenches)),
-      options_(std::move(options)) {}
-
-std::vector<Target> TaskRunner::targets() const {
-  std::vector<Target> targets;
-  for (const auto& workbench : workbenches_) targets.push_back(workbench->target());
-  return targets;
-}
+    : blobs_(blobs), evaluator_(evaluator), equipment_(equipment), options_(std::move(options)) {}
 
 TaskResult TaskRunner::Run(const Task& task, TaskControl& control) {
   // Libraries throw; whatever they throw is this task's failure and not the worker's.
@@ -106,7 +95,9 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
 }
 
 absl::StatusOr<ProfileResult> TaskRunner::Do(const ProfileTask& task, TaskControl& control) {
-  MICO_ASSIGN_OR_RETURN(const Workbench* workbench, FindWorkbench(task.target_name));
+  const Equipment::Reservation reservation(equipment_);
+  MICO_ASSIGN_OR_RETURN(const std::shared_ptr<const Workbench> workbench,
+                        equipment_.Find(task.target_name));
   if (workbench->target().profile_key != task.profile_key) {
     return absl::FailedPreconditionError(
         fmt::format("target '{}': profile key {}, this worker has {}; its compiler, flags or board "
@@ -122,7 +113,9 @@ absl::StatusOr<ProfileResult> TaskRunner::Do(const ProfileTask& task, TaskContro
 }
 
 absl::StatusOr<ArtifactResult> TaskRunner::Do(const ArtifactTask& task, TaskControl& control) {
-  MICO_ASSIGN_OR_RETURN(const Workbench* workbench, FindWorkbench(task.target_name));
+  const Equipment::Reservation reservation(equipment_);
+  MICO_ASSIGN_OR_RETURN(const std::shared_ptr<const Workbench> workbench,
+                        equipment_.Find(task.target_name));
   MICO_ASSIGN_OR_RETURN(const auto package, FetchModel(task.model, control));
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(task.quantized, &control.cancelled));
@@ -163,17 +156,6 @@ absl::StatusOr<std::shared_ptr<const Calibration>> TaskRunner::FetchCalibration(
     return calibration.ok() ? std::move(calibration)
                             : About("calibration", digest, calibration.status());
   });
-}
-
-absl::StatusOr<const Workbench*> TaskRunner::FindWorkbench(const std::string& target_name) const {
-  std::vector<std::string> names;
-  for (const auto& workbench : workbenches_) {
-    if (workbench->target().name == target_name) return workbench.get();
-    names.push_back(workbench->target().name);
-  }
-  return absl::NotFoundError(
-      fmt::format("target '{}': this worker has {}", target_name,
-                  names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 CompilerOptions TaskRunner::CompilerOptionsFor(TaskControl& control) const {

@@ -11,9 +11,10 @@
 #include "proto/messages.h"
 #include "quant/calibration.h"
 #include "worker/blob_cache.h"
+#include "worker/compiler.h"
+#include "worker/equipment.h"
 #include "worker/evaluator.h"
 #include "worker/recently_used.h"
-#include "worker/workbench.h"
 
 namespace mico {
 
@@ -47,11 +48,10 @@ struct TaskRunnerOptions {
 class TaskRunner : public TaskExecutor {
  public:
   // `evaluator` may be null: calibrate and evaluate tasks are refused. All outlive the runner.
-  TaskRunner(BlobCache& blobs, Evaluator* evaluator,
-             std::vector<std::unique_ptr<Workbench>> workbenches, TaskRunnerOptions options);
+  TaskRunner(BlobCache& blobs, Evaluator* evaluator, Equipment& equipment,
+             TaskRunnerOptions options);
 
   TaskResult Run(const Task& task, TaskControl& control) override;
-  std::vector<Target> targets() const;
 
  private:
   absl::StatusOr<CalibrateResult> Do(const CalibrateTask& task, TaskControl& control);
@@ -65,12 +65,11 @@ class TaskRunner : public TaskExecutor {
                                                               TaskControl& control);
   absl::StatusOr<std::shared_ptr<const Calibration>> FetchCalibration(const Digest& digest,
                                                                       TaskControl& control);
-  absl::StatusOr<const Workbench*> FindWorkbench(const std::string& target_name) const;
   CompilerOptions CompilerOptionsFor(TaskControl& control) const;
 
   BlobCache& blobs_;
   Evaluator* const evaluator_;
-  const std::vector<std::unique_ptr<Workbench>> workbenches_;
+  Equipment& equipment_;
   const TaskRunnerOptions options_;
   RecentlyUsed<ModelPackage> models_{4};
   RecentlyUsed<Dataset> datasets_{2};

@@ -19,6 +19,7 @@ class Workbench {
   static absl::StatusOr<std::unique_ptr<Workbench>> Open(TargetFile file);
 
   const Target& target() const { return file_.target; }
+  const Toolchain& toolchain() const { return file_.toolchain; }
   const Compiler& compiler() const { return compiler_; }
   // Null: programs can only be built.
   Board* board() const { return board_.get(); }

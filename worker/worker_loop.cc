@@ -64,8 +64,8 @@ WorkerReport WorkerLoop::MakeReport(bool leaving) {
   report.worker_id = options_.worker_id;
   report.worker_name = options_.worker_name;
   report.version = options_.version;
-  report.targets = options_.targets;
   report.evaluates = options_.evaluates;
+  if (options_.describe) options_.describe(report);
   report.leaving = leaving;
   report.state = Idle{};
   if (attempt_ == nullptr) return report;

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -22,8 +22,9 @@ struct WorkerLoopOptions {
   std::string worker_id;    // unique: chosen at random at every start
   std::string worker_name;  // for people
   std::string version;
-  std::vector<Target> targets;
   bool evaluates = false;
+  // Adds to a report what the worker holds and how that is; asked before each. Absent: nothing.
+  std::function<void(WorkerReport&)> describe;
   // Leaves as soon as the server has nothing to do for it.
   bool leave_when_idle = false;
   // One call may take this long.

@@ -324,6 +324,7 @@ enum Method : char {
   kUpload,
   kDownload,
   kDescribeDataset,
+  kDiagnose,
   kTime,
 };
 
@@ -404,7 +405,8 @@ void AddCalls(Seeds& seeds) {
   page.set_page_size(1);
   page.set_page_token("1");
   std::string listings;
-  for (const char method : {kListJobs, kListModels, kListDatasets, kListTargets, kListWorkers}) {
+  for (const char method :
+       {kListJobs, kListModels, kListDatasets, kListTargets, kListWorkers, kDiagnose}) {
     listings += Call(method, page);
   }
   all.push_back(listings);

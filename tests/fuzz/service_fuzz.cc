@@ -153,6 +153,7 @@ const std::vector<Method>& Methods() {
         {"BlobService.Upload", Upload},
         {"BlobService.Download", Download},
         Unary("ExplorationService.DescribeDataset", changes, explore, &Explore::DescribeDataset),
+        Unary("ExplorationService.Diagnose", reads, explore, &Explore::Diagnose),
     };
     // A method that is added to a service is added here.
     size_t described = 0;

@@ -56,8 +56,11 @@ void ServiceState::Open() {
   Coordinator& decides = *coordinator;
   BlobStore& bulky = *blobs;
   Store& durable = *store;
+  auto storage = std::make_unique<StorageLook>(folder_, durable);
+  StorageLook& looks = *storage;
   parts_.reset(new Parts{std::move(blobs), std::move(store), std::move(coordinator),
-                         WorkerServiceImpl(decides), ExplorationServiceImpl(decides),
+                         std::move(storage), WorkerServiceImpl(decides),
+                         ExplorationServiceImpl(decides, looks, clock_),
                          BlobServiceImpl(bulky, durable, clock_), nullptr});
 }
 

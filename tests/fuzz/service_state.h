@@ -46,6 +46,7 @@ class ServiceState {
     std::unique_ptr<BlobStore> blobs;
     std::unique_ptr<Store> store;
     std::unique_ptr<Coordinator> coordinator;
+    std::unique_ptr<StorageLook> storage;
     WorkerServiceImpl workers;
     ExplorationServiceImpl exploration;
     BlobServiceImpl blob_service;

@@ -86,7 +86,9 @@ WorkerReport FakeWorker::Report() const {
   report.worker_name = "fake " + id_;
   report.version = "test";
   report.targets = {target};
-  report.evaluates = true;
+  report.evaluates = evaluates;
+  report.checks = checks;
+  report.target_health = target_health;
   return report;
 }
 

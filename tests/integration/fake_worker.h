@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "proto/exploration.grpc.pb.h"
@@ -28,6 +29,10 @@ class FakeWorker {
   // Sizes of the splits of the data set, which the fake evaluator does not read.
   int64_t val_samples = 40, test_samples = 30;
   Target target = FakeTarget();
+  bool evaluates = true;
+  // What it says of itself.
+  std::vector<Check> checks;
+  std::vector<TargetHealth> target_health;
   // Instead of a result, for the tasks that it answers with one.
   std::function<absl::Status(const Task&)> fails = [](const Task&) { return absl::OkStatus(); };
 

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <fstream>
 
 #include "base/file.h"
@@ -45,6 +48,30 @@ TEST_F(UnpackTarTest, WritesEveryFileUnderItsName) {
   EXPECT_EQ(*ReadFile(Folder() / "README.md"), "hello");
   EXPECT_EQ(*ReadFile(Folder() / "selftest/deep/main.c"), std::string(2000, 'x'));
   EXPECT_EQ(*ReadFile(Folder() / "empty.h"), "");
+}
+
+// The disk is full: a file cannot grow beyond 1,000 bytes.
+TEST_F(UnpackTarTest, AFolderThatCannotTakeAllOfItIsLeftAsItWas) {
+  const std::string tar = TarBuilder()
+                              .Add("a.h", "small")
+                              .Add("deep/b.c", std::string(50'000, 'x'))
+                              .Add("deep/c.c", "small")
+                              .Build();
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{1'000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const absl::Status absent = Unpack(tar);
+  std::filesystem::create_directory(parent_.path() / "there");
+  const absl::Status there = UnpackTar(tar, parent_.path() / "there").status();
+  setrlimit(RLIMIT_FSIZE, &before);
+
+  EXPECT_EQ(absent.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(absent.message()), HasSubstr("deep/b.c"));
+  EXPECT_FALSE(std::filesystem::exists(Folder()));
+  EXPECT_EQ(there.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(std::filesystem::is_empty(parent_.path() / "there"));
 }
 
 TEST_F(UnpackTarTest, AnEmptyFolderIsFilled) {

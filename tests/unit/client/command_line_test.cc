@@ -7,17 +7,13 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "outcome.h"
 
 namespace mico {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-struct Outcome {
-  ExitCode code;
-  std::string out, err;
-};
 
 class CommandLineTest : public ::testing::Test {
  protected:
@@ -26,11 +22,7 @@ class CommandLineTest : public ::testing::Test {
     unsetenv("MICO_OUTPUT");
   }
   Outcome Run(const std::vector<std::string>& arguments) {
-    ::testing::internal::CaptureStdout();
-    ::testing::internal::CaptureStderr();
-    const ExitCode code = RunCommandLine(arguments, false);
-    return {code, ::testing::internal::GetCapturedStdout(),
-            ::testing::internal::GetCapturedStderr()};
+    return Captured([&] { return RunCommandLine(arguments, false); });
   }
   // An address at which nobody listens; the error tells which one was called.
   std::string Nobody(const std::string& name) const {

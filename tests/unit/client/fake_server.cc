@@ -131,6 +131,20 @@ grpc::Status FakeExploration::DescribeDataset(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
+grpc::Status FakeExploration::ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+                                          v1::ListWorkersResponse* response) {
+  if (!status.ok()) return status;
+  *response = workers;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeExploration::Diagnose(grpc::ServerContext*, const v1::DiagnoseRequest*,
+                                       v1::Diagnosis* response) {
+  if (!status.ok()) return status;
+  *response = diagnosis;
+  return grpc::Status::OK;
+}
+
 FakeServer::FakeServer() {
   int port = 0;
   grpc::ServerBuilder builder;

@@ -54,6 +54,10 @@ class FakeExploration final : public v1::ExplorationService::Service {
                            v1::ListTargetsResponse* response) override;
   grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
                                v1::DatasetDescription* response) override;
+  grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+                           v1::ListWorkersResponse* response) override;
+  grpc::Status Diagnose(grpc::ServerContext*, const v1::DiagnoseRequest*,
+                        v1::Diagnosis* response) override;
 
   v1::Job job;
   v1::Preview preview;
@@ -68,6 +72,8 @@ class FakeExploration final : public v1::ExplorationService::Service {
   v1::ListTargetsResponse targets;
   std::vector<v1::DescribeDatasetRequest> describes;
   v1::DatasetDescription description;
+  v1::ListWorkersResponse workers;
+  v1::Diagnosis diagnosis;
 
  private:
   const FakeBlobs& blobs_;

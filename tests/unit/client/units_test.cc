@@ -40,6 +40,18 @@ TEST(ParseBytesLimitTest, AnErrorNamesTheOptionWhatWasFoundAndWhatIsNeeded) {
   EXPECT_THAT(std::string(limit.status().message()), HasSubstr("max-flash: '64 kilos'; needed: "));
 }
 
+TEST(ParseLimitTest, NothingIsTakenThatTheServerWouldRefuse) {
+  for (const char* text :
+       {"12 parsecs", "12parsecs", "-1KiB", "0", "1e16", "1e308MB", "1e400", "nan", "inf",
+        "infinity", "1e10MiB", "0x10", "1,5KiB", "1.5.5", "", " 12", "12 ", "\x1b[2J", "x"}) {
+    EXPECT_EQ(ParseBytesLimit("max-ram", text).status().code(), absl::StatusCode::kInvalidArgument)
+        << text;
+  }
+  for (const char* text : {"12 parsecs", "-1ms", "0s", "1e16", "nan", "infs", "1h", "ms"}) {
+    EXPECT_EQ(ParseLatencyLimit(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(ParseAccuracyLimitTest, UnderstandsPercentSharesAndRelatives) {
   EXPECT_DOUBLE_EQ(ParseAccuracyLimit("90%")->absolute(), 0.9);
   EXPECT_DOUBLE_EQ(ParseAccuracyLimit("0.9")->absolute(), 0.9);

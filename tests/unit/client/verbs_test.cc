@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "client/command_line.h"
 #include "fake_server.h"
+#include "outcome.h"
 #include "tests/support/tar_builder.h"
 
 namespace mico {
@@ -20,19 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
-
-struct Outcome {
-  ExitCode code;
-  std::string out, err;
-};
-
-template <typename Action>
-Outcome Captured(Action action) {
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  const ExitCode code = action();
-  return {code, ::testing::internal::GetCapturedStdout(), ::testing::internal::GetCapturedStderr()};
-}
 
 class VerbsTest : public ::testing::Test {
  protected:
@@ -183,6 +171,39 @@ TEST_F(VerbsTest, WrongInputIsFoundBeforeAnythingIsSent) {
   EXPECT_EQ(Run({"submit", "--model", File(""), "--data", "x", "--target", "t"}).code,
             ExitCode::kWrongInput);
   EXPECT_EQ(server_.blobs.uploads, 0);
+}
+
+TEST_F(VerbsTest, WhatIsNoFileIsNamedBeforeAnythingIsSent) {
+  std::filesystem::create_directory(File("folder"));
+  const auto refusal = [&](const std::string& model, const std::string& data) {
+    const Outcome outcome = Run({"submit", "--model", model, "--data", data, "--target", "t"});
+    EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(server_.blobs.uploads, 0);
+    return outcome.err;
+  };
+
+  EXPECT_THAT(refusal(File("folder"), File("set.npz")),
+              HasSubstr(File("folder") + ": not a regular file"));
+  EXPECT_THAT(refusal("/dev/zero", File("set.npz")), HasSubstr("/dev/zero: not a regular file"));
+  EXPECT_THAT(refusal(File("absent"), File("set.npz")),
+              HasSubstr(File("absent") + ": No such file or directory"));
+  EXPECT_THAT(refusal(File("net.onnx") + "/x", File("set.npz")), HasSubstr("Not a directory"));
+}
+
+TEST_F(VerbsTest, FetchIntoAFolderThatCannotBeIsWrongInputAndOrdersNothing) {
+  for (const std::string& folder :
+       {File("net.onnx"), std::string("/"), File("net.onnx") + "/below"}) {
+    const Outcome outcome = Run({"fetch", "4f1c", "-o", folder});
+    EXPECT_EQ(outcome.code, ExitCode::kWrongInput) << folder;
+    EXPECT_THAT(outcome.err, HasSubstr(folder));
+  }
+  EXPECT_TRUE(server_.exploration.artifact_requests.empty());
+
+  OfferArtifact(TarBuilder().Add("a.h", "x").Build());
+  const Outcome outcome = Run({"fetch", "4f1c", "-o", "/proc/self/out"});
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("/proc/self/out"));
 }
 
 TEST_F(VerbsTest, ARefusedUploadSaysWhy) {
@@ -357,6 +378,19 @@ TEST_F(VerbsTest, FetchAsksUntilTheArtifactIsReady) {
   EXPECT_THAT(outcome.out, HasSubstr("2 files in " + File("out")));
   EXPECT_THAT(outcome.out, HasSubstr("self-test on the host: passed   on the board: not run"));
   EXPECT_EQ(outcome.err, "mico-cli: waiting until a worker has built and tested trial 17\n");
+}
+
+TEST_F(VerbsTest, FetchSaysOnceWhatItWaitsFor) {
+  OfferArtifact(TarBuilder().Add("a.h", "x").Build());
+  server_.exploration.artifact.set_error("no worker with target 'm4' is connected");
+  server_.exploration.pending_artifact_answers = 3;
+
+  const Outcome outcome = FetchInto(File("out"));
+
+  EXPECT_EQ(outcome.code, ExitCode::kDone);
+  EXPECT_EQ(outcome.err,
+            "mico-cli: waiting until a worker has built and tested trial 17\n"
+            "mico-cli: still waiting: no worker with target 'm4' is connected\n");
 }
 
 TEST_F(VerbsTest, FetchWaitsForThePointThatItOrdered) {

@@ -222,5 +222,86 @@ TEST(Convert, StatusCodesAreTheSameOnBothSides) {
   EXPECT_EQ(FromGrpc(ToGrpc(status)), status);
 }
 
+TEST(Convert, HealthSurvivesTheWire) {
+  WorkerReport report;
+  report.worker_id = "w1";
+  report.state = Idle{};
+  report.checks = {
+      {"memory", Check::State::kWarning, "little", "free -h", std::chrono::milliseconds(5)}};
+  report.target_health = {{"rv32imc",
+                           "no compiler",
+                           "no board",
+                           {{"compiler", Check::State::kFault, "none", "apt-get install x", {}},
+                            {"runs", Check::State::kUnknown, "", "", {}}}}};
+
+  const WorkerReport back = FromProto(ToProto(report)).value();
+
+  ASSERT_EQ(back.checks.size(), 1u);
+  EXPECT_EQ(back.checks[0].name, "memory");
+  EXPECT_EQ(back.checks[0].state, Check::State::kWarning);
+  EXPECT_EQ(back.checks[0].found, "little");
+  EXPECT_EQ(back.checks[0].remedy, "free -h");
+  EXPECT_EQ(back.checks[0].age, std::chrono::milliseconds(5));
+  ASSERT_EQ(back.target_health.size(), 1u);
+  EXPECT_EQ(back.target_health[0].target, "rv32imc");
+  EXPECT_EQ(back.target_health[0].cannot_compile, "no compiler");
+  EXPECT_EQ(back.target_health[0].cannot_run, "no board");
+  EXPECT_EQ(back.target_health[0].checks[0].state, Check::State::kFault);
+  EXPECT_EQ(back.target_health[0].checks[1].state, Check::State::kUnknown);
+}
+
+TEST(Convert, MoreHealthThanAnybodyHasIsRefused) {
+  WorkerReport report;
+  report.worker_id = "w1";
+  report.state = Idle{};
+  v1::SynchronizeRequest message = ToProto(report);
+  for (int i = 0; i < 101; ++i) message.add_checks()->set_name("x");
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("at most 100"));
+
+  message = ToProto(report);
+  message.add_checks()->set_found(std::string(5'000, 'x'));
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("check.found"));
+  message = ToProto(report);
+  message.add_checks()->set_age_ms(-1);
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("check.age_ms"));
+  message = ToProto(report);
+  message.add_target_health();
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("target_health.target"));
+}
+
+// A string that is not UTF-8 does not parse: the report would be sent again for ever.
+TEST(Convert, WhatABoardOrACompilerSaidTravelsWhateverItsBytes) {
+  const std::string said = "board: \xff\xfe\x1b[2J" + std::string(100'000, 'x');
+  const TaskResult failed{absl::DataLossError(said), {}};
+
+  v1::TaskResult message;
+  ASSERT_TRUE(message.ParseFromString(ToProto(failed).SerializeAsString()));
+  const absl::StatusOr<TaskResult> back = FromProto(message);
+
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(MessageOf(back->status), testing::StartsWith("board: ??\x1b[2Jxxx"));
+  EXPECT_EQ(back->status.message().size(), 64'000u);
+}
+
+TEST(Convert, NamesHaveNoControlCharacters) {
+  for (const char* evil : {"a\x1b[2J", "a\nb", "a\x7f", "a\xc2\x9b", "\xe2\x80\xae"}) {
+    v1::JobSpec spec = GoodSpec();
+    spec.set_model_name(evil);
+    EXPECT_THAT(MessageOf(FromProto(spec).status()),
+                testing::AllOf(HasSubstr("spec.model_name"), HasSubstr("control characters")));
+    spec = GoodSpec();
+    spec.set_target(evil);
+    EXPECT_THAT(MessageOf(FromProto(spec).status()), HasSubstr("spec.target"));
+    v1::Target target;
+    target.set_name(evil);
+    EXPECT_THAT(MessageOf(FromProto(target).status()), HasSubstr("target.name"));
+    v1::SynchronizeRequest request;
+    request.set_worker_id("w");
+    request.set_worker_name(evil);
+    EXPECT_THAT(MessageOf(FromProto(request).status()), HasSubstr("worker_name"));
+  }
+}
+
 }  // namespace
 }  // namespace mico
