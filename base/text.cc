@@ -68,16 +68,6 @@ bool IsPlainText(std::string_view text) {
   return true;
 }
 
-std::string Legible(std::string_view text) {
-  std::string plain(text);
-  if (IsPlainText(text)) return plain;
-  for (char& c : plain) {
-    const auto code = static_cast<unsigned char>(c);
-    if (code < 0x20 || code >= 0x7f) c = '?';
-  }
-  return plain;
-}
-
 std::string ValidUtf8(std::string_view text) {
   return Filter(text, [](char32_t) { return true; });
 }

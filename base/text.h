@@ -9,9 +9,6 @@ namespace mico {
 // terminal can show as it is.
 bool IsPlainText(std::string_view text);
 
-// The same text where it is plain; otherwise with '?' for every byte that is not printable ASCII.
-std::string Legible(std::string_view text);
-
 // The text with a '?' for each byte that is not part of valid UTF-8. Protobuf strings must be
 // valid: what a compiler, a board or a file name says goes through here before it goes on the wire.
 std::string ValidUtf8(std::string_view text);

@@ -62,7 +62,7 @@ std::string NameOf(const std::filesystem::path& path) {
   std::filesystem::path whole = std::filesystem::absolute(path, error).lexically_normal();
   if (error) whole = path;
   if (!whole.has_filename()) whole = whole.parent_path();
-  return Legible(whole.filename().string());
+  return PrintableLine(whole.filename().string());
 }
 
 }  // namespace mico

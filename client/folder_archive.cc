@@ -25,7 +25,7 @@ constexpr int kMostFolders = 2;  // train/CLASS
 constexpr std::string_view kPreparation = "preparation.json";
 
 absl::Status Refused(const fs::path& path, std::string_view why) {
-  return absl::InvalidArgumentError(fmt::format("{}: {}", Legible(path.string()), why));
+  return absl::InvalidArgumentError(fmt::format("{}: {}", PrintableLine(path.string()), why));
 }
 
 bool IsImageName(const fs::path& name) {

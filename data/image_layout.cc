@@ -33,7 +33,7 @@ absl::StatusOr<std::vector<std::string>> PartsOf(const std::string& path) {
   const std::vector<std::string> parts = absl::StrSplit(path, '/');
   for (const std::string& part : parts) {
     if (part.empty() || part == "." || part == ".." || !IsPlainText(part)) {
-      return Invalid("entry '{}': needed a plain relative name in UTF-8", Legible(path));
+      return Invalid("entry '{}': needed a plain relative name in UTF-8", PrintableLine(path));
     }
   }
   return parts;
@@ -71,7 +71,7 @@ class Planner {
     const auto twice = std::adjacent_find(sorted_.begin(), sorted_.end(),
                                           [&](size_t a, size_t b) { return path(a) == path(b); });
     if (twice == sorted_.end()) return absl::OkStatus();
-    return Invalid("two entries are named '{}'", Legible(path(*twice)));
+    return Invalid("two entries are named '{}'", PrintableLine(path(*twice)));
   }
 
   absl::Status Place(size_t index) {

@@ -45,7 +45,7 @@ absl::StatusOr<Json> ParseObject(std::string_view text) {
   };
   Json json = Json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
   if (!json.is_object()) return Invalid("preparation.json: needed a JSON object");
-  if (!twice.empty()) return Invalid("preparation.json: '{}' comes twice", Legible(twice));
+  if (!twice.empty()) return Invalid("preparation.json: '{}' comes twice", PrintableLine(twice));
   return json;
 }
 
@@ -100,7 +100,7 @@ absl::StatusOr<InputPreparation> ParsePreparation(std::string_view text, int64_t
   MICO_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
   for (const auto& [key, value] : json.items()) {
     if (key != "scale" && key != "mean" && key != "std") {
-      return Invalid("preparation.json: unknown key '{}'; known: scale, mean, std", Legible(key));
+      return Invalid("preparation.json: unknown key '{}'; known: scale, mean, std", PrintableLine(key));
     }
   }
   InputPreparation preparation;

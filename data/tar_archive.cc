@@ -29,7 +29,7 @@ absl::Status ReadContent(archive* tar, const TarEntry& entry, std::string& conte
   size_t had = 0;
   while (had < content.size()) {
     const la_ssize_t got = archive_read_data(tar, content.data() + had, content.size() - had);
-    if (got < 0) return Broken(tar, fmt::format("'{}'", Legible(entry.path)));
+    if (got < 0) return Broken(tar, fmt::format("'{}'", PrintableLine(entry.path)));
     if (got == 0) break;
     had += static_cast<size_t>(got);
   }
@@ -47,12 +47,12 @@ absl::StatusOr<TarEntry> ReadEntry(archive* tar, archive_entry* raw, uint64_t mo
   const bool plain = archive_entry_hardlink(raw) == nullptr && archive_entry_sparse_count(raw) == 0;
   if (entry.path.empty() || !plain || (type != AE_IFREG && type != AE_IFDIR)) {
     return absl::InvalidArgumentError(
-        fmt::format("entry '{}': needed a regular file or a folder", Legible(entry.path)));
+        fmt::format("entry '{}': needed a regular file or a folder", PrintableLine(entry.path)));
   }
   entry.bytes = entry.is_folder ? 0 : archive_entry_size(raw);
   if (entry.bytes < 0 || static_cast<uint64_t>(entry.bytes) > most_file_bytes) {
     return absl::ResourceExhaustedError(fmt::format(
-        "'{}' has {} bytes; needed at most {}", Legible(entry.path), entry.bytes, most_file_bytes));
+        "'{}' has {} bytes; needed at most {}", PrintableLine(entry.path), entry.bytes, most_file_bytes));
   }
   return entry;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 namespace mico {
 namespace {
@@ -68,25 +67,37 @@ std::vector<int> ReadChoice(const std::vector<std::vector<PartialSum>>& levels, 
 }  // namespace
 
 std::vector<int> ParetoFront(std::span<const Trial> trials, const Limits& limits) {
-  std::vector<int> order(trials.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::erase_if(order, [&](int i) { return !limits.Admits(trials[i]); });
-  std::sort(order.begin(), order.end(), [&](int i, int j) {
-    const Trial& a = trials[i];
-    const Trial& b = trials[j];
-    if (a.cost.latency_cycles != b.cost.latency_cycles) {
-      return a.cost.latency_cycles < b.cost.latency_cycles;
-    }
-    if (a.val.value != b.val.value) return a.val.IsBetterThan(b.val);
-    return a.number < b.number;
-  });
-  const Score* best = nullptr;
-  std::erase_if(order, [&](int i) {
-    if (best != nullptr && !trials[i].val.IsBetterThan(*best)) return true;
-    best = &trials[i].val;
-    return false;
-  });
-  return order;
+  FrontBuilder front(limits);
+  for (size_t i = 0; i < trials.size(); ++i) front.Add(trials[i], static_cast<int>(i));
+  return front.Indices();
+}
+
+void FrontBuilder::Add(const Trial& trial, int index) {
+  if (!limits_.Admits(trial)) return;
+  // The first point that is slower; those before it are as fast or faster.
+  const auto slower = std::upper_bound(
+      points_.begin(), points_.end(), trial.cost.latency_cycles,
+      [](int64_t latency, const Point& p) { return latency < p.trial->cost.latency_cycles; });
+  auto first = slower;  // of the points that this one makes superfluous
+  if (slower != points_.begin()) {
+    const Point& before = *(slower - 1);
+    const bool same_place = before.trial->cost.latency_cycles == trial.cost.latency_cycles &&
+                            before.trial->val.value == trial.val.value;
+    const bool earlier = same_place && trial.number < before.trial->number;
+    if (!earlier && !trial.val.IsBetterThan(before.trial->val)) return;
+    if (before.trial->cost.latency_cycles == trial.cost.latency_cycles) first = slower - 1;
+  }
+  auto last = slower;
+  while (last != points_.end() && !last->trial->val.IsBetterThan(trial.val)) ++last;
+  const auto place = points_.erase(first, last);
+  points_.insert(place, {&trial, index});
+}
+
+std::vector<int> FrontBuilder::Indices() const {
+  std::vector<int> indices;
+  indices.reserve(points_.size());
+  for (const Point& point : points_) indices.push_back(point.index);
+  return indices;
 }
 
 double Hypervolume(std::span<const Objective> points, Objective reference) {

@@ -12,6 +12,26 @@ namespace mico {
 // number.
 std::vector<int> ParetoFront(std::span<const Trial> trials, const Limits& limits);
 
+// The same for trials that come one by one, in any order: n trials with a front of f points take
+// n log f steps. What was added must outlive the object.
+class FrontBuilder {
+ public:
+  explicit FrontBuilder(const Limits& limits) : limits_(limits) {}
+
+  // `index` is what Indices() calls it.
+  void Add(const Trial& trial, int index);
+  std::vector<int> Indices() const;
+
+ private:
+  struct Point {
+    const Trial* trial = nullptr;
+    int index = 0;
+  };
+
+  const Limits limits_;
+  std::vector<Point> points_;  // ascending latency and goodness
+};
+
 // A point to be minimised in both coordinates.
 struct Objective {
   double cost = 0.0;

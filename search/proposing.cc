@@ -9,10 +9,9 @@ constexpr double kRounding = 1e-6;
 }  // namespace
 
 ProposalBuilder::ProposalBuilder(const SearchSpace& space, const SearchHistory& history, int count)
-    : space_(space),
-      history_(history),
-      count_(count),
-      left_(history.budget - history.Spent(space)) {}
+    : space_(space), count_(count), left_(history.budget - history.Spent(space)) {
+  for (const Trial& trial : history.trials) known_.emplace(trial.is_probe(), trial.scheme);
+}
 
 bool ProposalBuilder::spent() const { return left_ < 1.0 - kRounding; }
 
@@ -23,10 +22,7 @@ bool ProposalBuilder::Add(Candidate candidate) {
             : 1.0;
   if (full() || price > left_ + kRounding) return false;
   if (!space_.Contains(candidate.scheme)) return false;
-  if (history_.Has(candidate.scheme, probe)) return false;
-  for (const Candidate& taken : proposal_.candidates) {
-    if (taken.scheme == candidate.scheme && (taken.samples != 0) == probe) return false;
-  }
+  if (!known_.emplace(probe, candidate.scheme).second) return false;
   left_ -= price;
   proposal_.candidates.push_back(std::move(candidate));
   return true;

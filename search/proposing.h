@@ -1,6 +1,8 @@
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "search/strategy.h"
@@ -21,10 +23,13 @@ class ProposalBuilder {
   Proposal Take() { return std::move(proposal_); }
 
  private:
+  // Whether it is a probe, and of which scheme.
+  using Known = std::pair<bool, BitScheme>;
+
   const SearchSpace& space_;
-  const SearchHistory& history_;
   int count_;
   double left_;
+  std::set<Known> known_;  // of the history and of the proposal
   Proposal proposal_;
 };
 

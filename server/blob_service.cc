@@ -49,6 +49,10 @@ absl::Status BlobServiceImpl::Receive(grpc::ServerReader<v1::UploadRequest>& rea
     if (part.part_case() != v1::UploadRequest::kChunk) {
       return absl::InvalidArgumentError("upload: after the digest only chunks may follow");
     }
+    if (part.chunk().size() > kChunkBytes) {
+      return absl::InvalidArgumentError(
+          fmt::format("chunk: {} bytes; needed: at most {}", part.chunk().size(), kChunkBytes));
+    }
     MICO_RETURN_IF_ERROR(writer->Append(part.chunk()));
   }
   MICO_RETURN_IF_ERROR(writer->Commit());

@@ -126,7 +126,7 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
   WorkerRecord record{
       report.worker_id, report.worker_name, report.version, report.evaluates, {}, now};
   for (const Target& target : report.targets) record.targets.push_back(target.name);
-  const bool same = worker.record.id == record.id && worker.targets == report.targets &&
+  const bool same = worker.persisted && worker.targets == report.targets &&
                     worker.record.evaluates == record.evaluates;
   worker.record = record;
   worker.targets = report.targets;
@@ -138,7 +138,7 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
                  report.targets.size(), report.evaluates ? ", evaluates" : "");
     RegisterTargets(report, change);
   }
-  if (!same || now - worker.persisted >= kContactInterval) {
+  if (!same || now - *worker.persisted >= kContactInterval) {
     worker.persisted = now;
     change.Add([record](StoreTransaction& transaction) { transaction.PutWorker(record); });
   }
@@ -179,7 +179,9 @@ void Coordinator::ForgetSilentWorkers() {
 }
 
 bool Coordinator::IsAlive(const Worker& worker) const {
-  return !worker.left && clock_.Now() - worker.record.last_seen <= options_.queue.lease_duration;
+  const bool called = !worker.record.id.empty();  // not just known by a lease of an earlier run
+  return called && !worker.left &&
+         clock_.Now() - worker.record.last_seen <= options_.queue.lease_duration;
 }
 
 int Coordinator::LiveEvaluators() const {
@@ -190,12 +192,15 @@ int Coordinator::LiveEvaluators() const {
       1, static_cast<int>(std::count_if(workers_.begin(), workers_.end(), evaluates)));
 }
 
+void Coordinator::EndLease(const std::string& lease, LeaseState state, PendingChange& change) {
+  change.Add([lease, state, now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.EndLease(lease, state, now);
+  });
+}
+
 void Coordinator::ExpireLeases(PendingChange& change) {
-  const TimePoint now = clock_.Now();
   for (const LostLease& lost : queue_.ExpireLeases()) {
-    change.Add([id = lost.lease.id, now](StoreTransaction& transaction) {
-      transaction.EndLease(id, LeaseState::kLost, now);
-    });
+    EndLease(lost.lease.id, LeaseState::kLost, change);
     spdlog::warn("task {}: worker {} fell silent on attempt {}", lost.lease.task, lost.lease.worker,
                  lost.lease.attempt);
     const auto found = tasks_.find(lost.lease.task);
@@ -222,9 +227,7 @@ void Coordinator::HearRunning(const WorkerReport& report, const Running& running
   const absl::StatusOr<Lease> lease = queue_.HandBack(running.lease_id, report.worker_id);
   order.lease_lost = !lease.ok();
   if (!lease.ok()) return;
-  change.Add([id = lease->id, now = clock_.Now()](StoreTransaction& transaction) {
-    transaction.EndLease(id, LeaseState::kLost, now);
-  });
+  EndLease(lease->id, LeaseState::kLost, change);
   OpenTask& task = tasks_.at(lease->task);
   --task.attempts;
   SetTaskState(task, TaskState::kWaiting, "", change);
@@ -244,9 +247,7 @@ void Coordinator::HearFinished(const WorkerReport& report, const Finished& finis
   absl::Status status = finished.result.status;
   if (status.ok()) status = CheckResult(task, finished.result, delivery);
   worker.last_completed = finished.lease_id;
-  change.Add([id = finished.lease_id, now = clock_.Now()](StoreTransaction& transaction) {
-    transaction.EndLease(id, LeaseState::kCompleted, now);
-  });
+  EndLease(finished.lease_id, LeaseState::kCompleted, change);
   if (status.ok() || IsPermanent(status)) {
     queue_.Complete(finished.lease_id, report.worker_id).IgnoreError();
     if (status.ok()) {

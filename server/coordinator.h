@@ -167,8 +167,8 @@ class Coordinator {
     std::vector<Target> targets;
     std::vector<mico::Check> checks;
     std::vector<TargetHealth> target_health;
-    TimePoint persisted{};
-    std::string last_completed;  // lease
+    std::optional<TimePoint> persisted;  // when its row was last written, as far as is known
+    std::string last_completed;          // lease
     bool left = false;           // said goodbye: nobody waits for it
   };
 
@@ -221,9 +221,12 @@ class Coordinator {
 
   // coordinator_load.cc
   absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // FailedPrecondition: what this job needs cannot be read; any other error is the database's.
   absl::Status LoadJob(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetAside(JobRecord record, const absl::Status& reason, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status LoadTasks(const std::vector<TaskRecord>& tasks,
-                         const std::vector<LeaseRecord>& leases)
+                         const std::vector<LeaseRecord>& leases, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ReloadAfterFailure() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RememberTable(const std::string& profile_key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -245,6 +248,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetSilentWorkers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ExpireLeases(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndLease(const std::string& lease, LeaseState state, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HearRunning(const WorkerReport& report, const Running& running, WorkerOrder& order,
                    PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HearFinished(const WorkerReport& report, const Finished& finished, const Delivery& delivery,

@@ -16,8 +16,8 @@ constexpr size_t kShortestPrefix = 4;
 
 // The parser does not know what the thing it reads is called.
 absl::Status AboutDataset(const std::string& name, const absl::Status& error) {
-  return absl::Status(
-      error.code(), fmt::format("data set '{}': {}", Legible(name), std::string(error.message())));
+  return absl::Status(error.code(), fmt::format("data set '{}': {}", PrintableLine(name),
+                                                std::string(error.message())));
 }
 
 int64_t CountOnes(const SplitData& split) {
@@ -71,20 +71,20 @@ absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked)
 absl::StatusOr<Digest> Coordinator::ResolveDataset(const std::string& digest) {
   if (digest.size() == kDigestDigits) return Digest::FromHex(digest);
   if (digest.size() < kShortestPrefix || digest.size() > kDigestDigits) {
-    return absl::InvalidArgumentError(
-        fmt::format("data set '{}': needed: a digest of {} digits, or at least its first {}",
-                    Legible(digest.substr(0, kDigestDigits)), kDigestDigits, kShortestPrefix));
+    return absl::InvalidArgumentError(fmt::format(
+        "data set '{}': needed: a digest of {} digits, or at least its first {}",
+        PrintableLine(digest.substr(0, kDigestDigits)), kDigestDigits, kShortestPrefix));
   }
   MICO_ASSIGN_OR_RETURN(const std::vector<std::string> digests, store_.Read([&](StoreView& view) {
     return view.FindDatasetDigests(digest, 3);
   }));
   if (digests.empty()) {
     return absl::NotFoundError(fmt::format(
-        "data set '{}': no job has used one; see `mico-cli datasets`", Legible(digest)));
+        "data set '{}': no job has used one; see `mico-cli datasets`", PrintableLine(digest)));
   }
   if (digests.size() > 1) {
-    return absl::InvalidArgumentError(fmt::format("data set '{}': more than one: {}",
-                                                  Legible(digest), absl::StrJoin(digests, ", ")));
+    return absl::InvalidArgumentError(fmt::format(
+        "data set '{}': more than one: {}", PrintableLine(digest), absl::StrJoin(digests, ", ")));
   }
   return Digest::FromHex(digests[0]);
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -66,6 +67,7 @@ absl::Status Coordinator::ReloadAfterFailure() {
 }
 
 absl::Status Coordinator::Load() {
+  targets_.clear();
   jobs_.clear();
   tasks_.clear();
   tables_.clear();
@@ -89,15 +91,39 @@ absl::Status Coordinator::Load() {
                           ParseStored<v1::Target>(record.announcement, "a target"));
     MICO_ASSIGN_OR_RETURN(targets_[record.name], FromProto(message));
   }
-  for (const LeaseRecord& lease : stored.completed) {
-    workers_[lease.worker].last_completed = lease.id;
+  // What memory believed of them may not have reached the disk.
+  for (auto& [id, worker] : workers_) {
+    worker.last_completed.clear();
+    worker.persisted.reset();
   }
-  for (const JobRecord& record : stored.jobs) MICO_RETURN_IF_ERROR(LoadJob(record));
-  MICO_RETURN_IF_ERROR(LoadTasks(stored.tasks, stored.leases));
+  for (const LeaseRecord& lease : stored.completed) {
+    Worker& worker = workers_[lease.worker];
+    worker.last_completed = lease.id;
+    // A silent one is forgotten, and with it that its result, which it may repeat, is known.
+    worker.record.last_seen = std::max(worker.record.last_seen, clock_.Now());
+  }
   PendingChange change;
+  for (const JobRecord& record : stored.jobs) {
+    const absl::Status loaded = LoadJob(record);
+    if (absl::IsFailedPrecondition(loaded)) {
+      SetAside(record, loaded, change);
+    } else if (!loaded.ok()) {
+      return loaded;
+    }
+  }
+  MICO_RETURN_IF_ERROR(LoadTasks(stored.tasks, stored.leases, change));
   AdvanceAll(change);
   if (!change.empty()) Commit(change);
   return absl::OkStatus();
+}
+
+// One job that cannot go on must not keep the others waiting.
+void Coordinator::SetAside(JobRecord record, const absl::Status& reason, PendingChange& change) {
+  spdlog::error("job {}: set aside: {}", record.id, std::string(reason.message()));
+  record.state = JobState::kFailed;
+  record.error = std::string(reason.message());
+  record.ended = clock_.Now();
+  change.Add([record](StoreTransaction& transaction) { transaction.UpdateJob(record); });
 }
 
 absl::StatusOr<std::shared_ptr<const Problem>> Coordinator::LoadProblem(
@@ -135,7 +161,14 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
       store_.Read([&](StoreView& view) { return view.FindDataset(record.dataset); }));
   if (!dataset) return absl::DataLossError(fmt::format("job {}: no data set", record.id));
   job.dataset = *dataset;
-  MICO_ASSIGN_OR_RETURN(job.problem, LoadProblem(record.package, job.dataset, job.target));
+  absl::StatusOr<std::shared_ptr<const Problem>> problem =
+      LoadProblem(record.package, job.dataset, job.target);
+  if (!problem.ok()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "its network cannot be read: {}; submit the same job again to go on where it stopped",
+        std::string(problem.status().message())));
+  }
+  job.problem = *std::move(problem);
   MICO_RETURN_IF_ERROR(RememberTable(job.target.profile_key));
   MICO_ASSIGN_OR_RETURN(job.trials, store_.Read([&](StoreView& view) {
     return view.ListTrials(record.id, 0, INT64_MAX);
@@ -158,7 +191,7 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
 }
 
 absl::Status Coordinator::LoadTasks(const std::vector<TaskRecord>& tasks,
-                                    const std::vector<LeaseRecord>& leases) {
+                                    const std::vector<LeaseRecord>& leases, PendingChange& change) {
   std::map<int64_t, const LeaseRecord*> lease_of_task;
   for (const LeaseRecord& lease : leases) lease_of_task[lease.task] = &lease;
   for (const TaskRecord& record : tasks) {
@@ -169,14 +202,21 @@ absl::Status Coordinator::LoadTasks(const std::vector<TaskRecord>& tasks,
     const bool urgent = purpose == Purpose::kModels || purpose == Purpose::kArtifact;
     const WorkItem item{record.id, record.job, record.attempts, urgent};
     const auto lease = lease_of_task.find(record.id);
-    if (record.state == TaskState::kLeased && lease != lease_of_task.end()) {
+    const bool leased = record.state == TaskState::kLeased && lease != lease_of_task.end();
+    OpenTask task{record.id,     record.job,     purpose, std::move(order.task),
+                  record.trials, record.attempts};
+    const auto job = jobs_.find(record.job);
+    if (job == jobs_.end() && !urgent) {  // its job has been set aside
+      if (leased) EndLease(lease->second->id, LeaseState::kLost, change);
+      SetTaskState(task, TaskState::kCancelled, "", change);
+      continue;
+    }
+    if (leased) {
       queue_.Restore(item, lease->second->id, lease->second->worker);
     } else {
       queue_.Add(item);
     }
-    tasks_[record.id] = {record.id,     record.job,     purpose, std::move(order.task),
-                         record.trials, record.attempts};
-    const auto job = jobs_.find(record.job);
+    tasks_[record.id] = std::move(task);
     if (job != jobs_.end() && (purpose == Purpose::kSearch || purpose == Purpose::kTest)) {
       job->second.own_tasks.insert(record.id);
     }

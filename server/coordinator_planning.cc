@@ -14,6 +14,10 @@ namespace mico {
 namespace {
 
 constexpr uint64_t kTrialsStride = 0x9E3779B97F4A7C15;
+// Trials that a proposal may bring beyond what the workers need now: one for so many in the
+// history, but never more than one transaction should carry.
+constexpr size_t kHistoryPerTrial = 8;
+constexpr int kMostTrialsAhead = 4096;
 
 // Commas and line ends structure what we store of it.
 std::string OneLine(std::string text) {
@@ -235,9 +239,7 @@ void Coordinator::EndJob(Job& job, JobState state, const std::string& error,
   }
   for (const int64_t id : obsolete) {
     if (const std::optional<Lease> lease = queue_.Remove(id)) {
-      change.Add([lease_id = lease->id, now = clock_.Now()](StoreTransaction& transaction) {
-        transaction.EndLease(lease_id, LeaseState::kLost, now);
-      });
+      EndLease(lease->id, LeaseState::kLost, change);
     }
     const OpenTask task = tasks_.at(id);
     SetTaskState(task, TaskState::kCancelled, "", change);
@@ -293,8 +295,12 @@ Coordinator::Plan Coordinator::CopyForPlan(Job& job) {
   plan.history.trials.reserve(job.trials.size());
   for (const TrialRecord& record : job.trials) plan.history.trials.push_back(record.trial);
   plan.results = job.results;
-  plan.count = options_.probes_per_order * LiveEvaluators();
-  plan.most_full_trials = options_.trials_per_order * LiveEvaluators();
+  // Proposing costs time in proportion to the history: a long one is asked for a share of its
+  // length, so that the cost of all proposals together stays in proportion to the job.
+  const int share =
+      std::min<int>(kMostTrialsAhead, static_cast<int>(job.trials.size() / kHistoryPerTrial));
+  plan.count = std::max(options_.probes_per_order * LiveEvaluators(), share);
+  plan.most_full_trials = std::max(options_.trials_per_order * LiveEvaluators(), share);
   return plan;
 }
 

@@ -137,6 +137,9 @@ absl::StatusOr<JobSnapshot> Coordinator::SnapshotFromStore(const JobRecord& reco
 absl::StatusOr<JobSnapshot> Coordinator::SnapshotOf(const std::string& id) {
   {
     absl::MutexLock lock(&mutex_);
+    // Nobody shall see results that could not be written. Where not even reading works now, the
+    // next who changes something says so.
+    ReloadAfterFailure().IgnoreError();
     const auto job = jobs_.find(id);
     if (job != jobs_.end()) return Snapshot(job->second);
   }

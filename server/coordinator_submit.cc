@@ -118,15 +118,16 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
   MICO_ASSIGN_OR_RETURN(const std::optional<ModelRecord> known,
                         store_.Read([&](StoreView& view) { return view.FindModel(spec.model); }));
   absl::StatusOr<ModelPackage> package = absl::NotFoundError("");
-  if (known && blobs_.Has(known->package)) {
-    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Read(known->package));
-    checked.package_bytes = static_cast<int64_t>(bytes.size());
-    package = ParseModelPackage(bytes);
-  } else {
+  absl::StatusOr<std::string> stored = absl::NotFoundError("");
+  if (known) stored = blobs_.Read(known->package);
+  if (stored.ok()) {
+    checked.package_bytes = static_cast<int64_t>(stored->size());
+    package = ParseModelPackage(*stored);
+  } else {  // never made, or damaged: made from the file
     const absl::StatusOr<std::string> file = blobs_.Read(spec.model);
     if (!file.ok()) {
-      return absl::NotFoundError(fmt::format("model '{}': blob {} is not on this server: upload it",
-                                             spec.model_name, spec.model.hex()));
+      return absl::NotFoundError(fmt::format("model '{}': {}: upload it", spec.model_name,
+                                             std::string(file.status().message())));
     }
     package = importer_.Import(*file);
   }
@@ -254,8 +255,6 @@ absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id, 
                                                  CheckedSpec checked,
                                                  std::vector<std::string> warnings) {
   const std::string id = JobId(spec, checked.target);
-  MICO_ASSIGN_OR_RETURN(const std::optional<JobRecord> stored,
-                        store_.Read([&](StoreView& view) { return view.FindJob(id); }));
   MICO_ASSIGN_OR_RETURN(const std::unique_ptr<BlobReader> model, blobs_.NewReader(spec.model));
   const int64_t model_bytes = model->total_bytes();
   Submission submission;
@@ -266,9 +265,15 @@ absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id, 
     MICO_RETURN_IF_ERROR(RememberTable(checked.target.profile_key));
     const TimePoint now = clock_.Now();
     PendingChange change;
-    submission.existed = stored.has_value() || jobs_.contains(id);
+    if (!jobs_.contains(id)) {
+      // Under the mutex: what was read before it could be older than what a submit beside this one
+      // has made of the job.
+      MICO_ASSIGN_OR_RETURN(const std::optional<JobRecord> stored,
+                            store_.Read([&](StoreView& view) { return view.FindJob(id); }));
+      if (stored) MICO_RETURN_IF_ERROR(LoadJob(*stored));
+    }
+    submission.existed = jobs_.contains(id);
     if (submission.existed) {
-      if (!jobs_.contains(id)) MICO_RETURN_IF_ERROR(LoadJob(*stored));
       Resume(jobs_.at(id), change);
     } else {
       Job& job = jobs_[id];

@@ -12,13 +12,6 @@ namespace {
 constexpr std::array<std::string_view, 6> kPurposes{"calibrate", "profile", "search",
                                                     "test",      "models",  "artifact"};
 
-std::vector<Trial> TrialsOf(const std::vector<TrialRecord>& records) {
-  std::vector<Trial> trials;
-  trials.reserve(records.size());
-  for (const TrialRecord& record : records) trials.push_back(record.trial);
-  return trials;
-}
-
 std::string PhaseOf(const JobRecord& record) {
   switch (record.state) {
     case JobState::kPreparing:
@@ -49,7 +42,9 @@ absl::StatusOr<Purpose> ParsePurpose(std::string_view text) {
 }
 
 std::vector<int> FrontOf(const std::vector<TrialRecord>& trials, const Limits& limits) {
-  return ParetoFront(TrialsOf(trials), limits);
+  FrontBuilder front(limits);
+  for (size_t i = 0; i < trials.size(); ++i) front.Add(trials[i].trial, static_cast<int>(i));
+  return front.Indices();
 }
 
 JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target& target,

@@ -75,7 +75,13 @@ absl::StatusOr<Digest> UploadBlob(v1::BlobService::Stub& blobs, const std::strin
 }
 
 FakeWorker::FakeWorker(const std::string& address, std::string id) : id_(std::move(id)) {
-  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  // A server that is started again is found again at once.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  const auto channel =
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   workers_ = v1::WorkerService::NewStub(channel);
   blobs_ = v1::BlobService::NewStub(channel);
 }
@@ -134,15 +140,12 @@ TaskResult FakeWorker::Work(const Task& task) {
   return MakeArtifact(std::get<ArtifactTask>(task));
 }
 
-Digest FakeWorker::Upload(const std::string& bytes) {
-  const absl::StatusOr<Digest> digest = UploadBlob(*blobs_, bytes);
-  EXPECT_TRUE(digest.ok()) << digest.status();
-  return digest.value_or(Digest());
-}
-
 TaskResult FakeWorker::Calibrate(const CalibrateTask& task) {
   CalibrateResult result;
-  result.calibration = Upload(fmt::format("calibration {} {}", task.train_samples, task.seed));
+  const absl::StatusOr<Digest> calibration =
+      UploadBlob(*blobs_, fmt::format("calibration {} {}", task.train_samples, task.seed));
+  if (!calibration.ok()) return {calibration.status(), {}};
+  result.calibration = *calibration;
   result.input_non_negative = true;
   const BitScheme widest({{8, 8}});
   result.float_val = FakeScore(widest, val_samples, task.metric);
@@ -170,7 +173,9 @@ TaskResult FakeWorker::Profile(const ProfileTask& task) {
       table.kernel_code_bytes[kernel] = 100;
     }
   }
-  return {absl::OkStatus(), ProfileResult{Upload(Serialize(table))}};
+  const absl::StatusOr<Digest> uploaded = UploadBlob(*blobs_, Serialize(table));
+  if (!uploaded.ok()) return {uploaded.status(), {}};
+  return {absl::OkStatus(), ProfileResult{*uploaded}};
 }
 
 TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
@@ -181,7 +186,10 @@ TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
     one.score = FakeScore(scheme, task.samples == 0 ? all : task.samples, task.metric);
     one.divergence = one.score.error();
     one.quantized = Digest::Of(FakeModel(scheme));
-    if (task.upload_models) Upload(FakeModel(scheme));
+    if (task.upload_models) {
+      const absl::Status uploaded = UploadBlob(*blobs_, FakeModel(scheme)).status();
+      if (!uploaded.ok()) return {uploaded, {}};
+    }
     result.schemes.push_back(one);
   }
   return {absl::OkStatus(), result};
@@ -189,7 +197,10 @@ TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
 
 TaskResult FakeWorker::MakeArtifact(const ArtifactTask& task) {
   ArtifactResult result;
-  result.artifact = Upload("artifact of " + task.quantized.hex());
+  const absl::StatusOr<Digest> artifact =
+      UploadBlob(*blobs_, "artifact of " + task.quantized.hex());
+  if (!artifact.ok()) return {artifact.status(), {}};
+  result.artifact = *artifact;
   result.self_test_host = true;
   result.self_test_board = true;
   result.measured_count = task.predicted.latency_cycles;

@@ -54,7 +54,6 @@ class FakeWorker {
   TaskResult Profile(const ProfileTask& task);
   TaskResult Evaluate(const EvaluateTask& task);
   TaskResult MakeArtifact(const ArtifactTask& task);
-  Digest Upload(const std::string& bytes);
 
   std::string id_;
   std::unique_ptr<v1::WorkerService::Stub> workers_;

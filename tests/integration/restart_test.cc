@@ -73,6 +73,35 @@ TEST_F(RestartTest, AResultRepeatedAfterARestartIsKnown) {
   if (first->order) EXPECT_EQ(first->order->lease_id, again->order->lease_id);
 }
 
+TEST_F(RestartTest, AResultRepeatedLongAfterTheServerStartedIsKnownToo) {
+  clock_.Advance(std::chrono::hours(24));
+  FakeWorker worker = AnnouncedWorker("a");
+  Submit(SmallJob());
+  ASSERT_TRUE(worker.Step());
+  const WorkerReport report =
+      worker.ReportFinished(worker.held->lease_id, worker.Work(worker.held->task));
+  ASSERT_TRUE(worker.Say(report).ok());
+  RestartServer();
+  // Somebody else calls first: whoever has been silent for long is forgotten then.
+  AnnouncedWorker("b");
+  FakeWorker same(address(), "a");
+  const absl::StatusOr<WorkerOrder> again = same.Say(report);
+  ASSERT_TRUE(again.ok());
+  EXPECT_FALSE(again->lease_lost);
+}
+
+TEST_F(RestartTest, AWorkerKnownOnlyFromTheDatabaseDoesNotCountAsConnected) {
+  FakeWorker worker = AnnouncedWorker("a");
+  Submit(SmallJob());
+  worker.Step();
+  worker.Step();
+  RestartServer();
+  grpc::ClientContext context;
+  v1::ListWorkersResponse workers;
+  ASSERT_TRUE(exploration_->ListWorkers(&context, v1::ListWorkersRequest(), &workers).ok());
+  EXPECT_EQ(workers.workers_size(), 0);
+}
+
 TEST_F(RestartTest, TargetsAndEndedJobsAreRemembered) {
   FakeWorker worker = AnnouncedWorker("a");
   const std::string id = Submit(SmallJob()).job().id();

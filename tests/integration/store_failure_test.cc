@@ -47,6 +47,24 @@ class StoreFailureTest : public testing::Test {
             .ok());
   }
 
+  // Calls while the writer is held up by a change that will fail, so that what the call queues is
+  // refused with it.
+  template <typename Call>
+  void WhileAWriteFails(Call call) {
+    absl::Notification holds, go;
+    std::future<absl::Status> broken = store_->Enqueue([&](StoreTransaction&) {
+      holds.Notify();
+      go.WaitForNotification();
+      return absl::ResourceExhaustedError("full");
+    });
+    holds.WaitForNotification();
+    std::thread caller(call);
+    while (store_->queued() == 0) std::this_thread::yield();
+    go.Notify();
+    caller.join();
+    EXPECT_FALSE(broken.get().ok());
+  }
+
   ManualClock clock_;
   TemporaryFolder folder_ = TemporaryFolder::Create().value();
   OnnxImporter importer_;
@@ -70,25 +88,48 @@ TEST_F(StoreFailureTest, WhatIsOnDiskCountsAfterAFailedWrite) {
   EXPECT_EQ(coordinator_->GetJob(job)->record.state, JobState::kPreparing);
 }
 
+TEST_F(StoreFailureTest, AResultThatCouldNotBeWrittenIsTakenWhenItComesAgain) {
+  ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
+  SubmitJob();
+  const absl::StatusOr<WorkerOrder> order = coordinator_->Synchronize(Idle());
+  ASSERT_TRUE(order.ok() && order->order);
+  WorkerReport report = Idle();
+  report.state = Finished{order->order->lease_id, {absl::InternalError("it failed"), {}}};
+
+  absl::StatusOr<WorkerOrder> refused = absl::UnknownError("not run");
+  WhileAWriteFails([&] { refused = coordinator_->Synchronize(report); });
+  ASSERT_FALSE(refused.ok());
+
+  // What memory had believed is forgotten: the result is new, and the next attempt another lease.
+  const absl::StatusOr<WorkerOrder> again = coordinator_->Synchronize(report);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->lease_lost);
+  ASSERT_TRUE(again->order);
+  EXPECT_NE(again->order->lease_id, order->order->lease_id);
+  EXPECT_EQ(again->order->attempt, 2);
+}
+
+TEST_F(StoreFailureTest, AWorkerWhoseFirstCallCouldNotBeWrittenIsWrittenByTheNext) {
+  absl::StatusOr<WorkerOrder> refused = absl::UnknownError("not run");
+  WhileAWriteFails([&] { refused = coordinator_->Synchronize(Idle()); });
+  EXPECT_FALSE(refused.ok());
+
+  ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
+  SubmitJob();  // its target is known
+  const absl::StatusOr<WorkerOrder> order = coordinator_->Synchronize(Idle());
+  ASSERT_TRUE(order.ok()) << order.status();  // its lease refers to the worker's row
+  EXPECT_TRUE(order->order);
+}
+
 TEST_F(StoreFailureTest, AJobWhoseWriteFailedDoesNotExist) {
   ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
-  absl::Notification go;
-  // Holds the writer up while the job is queued behind a change that fails.
-  std::future<absl::Status> broken = store_->Enqueue([&go](StoreTransaction&) {
-    go.WaitForNotification();
-    return absl::ResourceExhaustedError("full");
-  });
   JobSpec spec;
   spec.model = blobs_->Put(SmallNetwork()).value();
   spec.dataset = blobs_->Put(SmallData()).value();
   spec.target = "fake";
   absl::StatusOr<Submission> refused = absl::UnknownError("not run");
-  std::thread submitter([&] { refused = coordinator_->Submit("", spec, false); });
-  while (store_->queued() == 0) std::this_thread::yield();
-  go.Notify();
-  submitter.join();
+  WhileAWriteFails([&] { refused = coordinator_->Submit("", spec, false); });
   EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
-  EXPECT_FALSE(broken.get().ok());
 
   ASSERT_TRUE(coordinator_->Synchronize(Idle()).ok());
   EXPECT_TRUE(coordinator_->ListJobs(0, "")->items.empty());

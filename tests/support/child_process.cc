@@ -76,8 +76,8 @@ void ChildProcess::KillNow() {
   exit_code_ = 128 + SIGKILL;
 }
 
-Finished RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-                  std::chrono::seconds patience) {
+ProcessResult RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
+                       std::chrono::seconds patience) {
   std::filesystem::remove(log);
   ChildProcess process(arguments, log);
   const std::optional<int> code = process.Wait(patience);

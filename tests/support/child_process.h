@@ -32,11 +32,11 @@ class ChildProcess {
 };
 
 // Runs a program to its end; its standard output and exit code.
-struct Finished {
+struct ProcessResult {
   int exit_code = 0;
   std::string output;
 };
-Finished RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-                  std::chrono::seconds patience);
+ProcessResult RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
+                       std::chrono::seconds patience);
 
 }  // namespace mico

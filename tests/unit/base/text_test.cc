@@ -9,7 +9,7 @@ TEST(TextTest, PlainIsUtf8WithoutControlCharacters) {
   for (const std::string_view plain :
        {"", "cat", "a b", "caf\xc3\xa9", "\xe7\x8c\xab", "\xf0\x9f\x90\x88"}) {
     EXPECT_TRUE(IsPlainText(plain)) << plain;
-    EXPECT_EQ(Legible(plain), plain);
+    EXPECT_EQ(PrintableLine(plain), plain);
   }
   for (const std::string_view bad :
        {"\n", "\x1b[2J", "\x7f", "\xc2\x9b", "caf\xe9", "\xc3", "\xc0\xaf", "\xe0\x80\xaf",
@@ -20,8 +20,8 @@ TEST(TextTest, PlainIsUtf8WithoutControlCharacters) {
 }
 
 TEST(TextTest, WhatIsNotPlainIsShownWithQuestionMarks) {
-  EXPECT_EQ(Legible("caf\xe9\n"), "caf??");
-  EXPECT_EQ(Legible("\x1b[2J"), "?[2J");
+  EXPECT_EQ(PrintableLine("caf\xe9\n"), "caf? ");
+  EXPECT_EQ(PrintableLine("\x1b[2J"), "?[2J");
 }
 
 TEST(ValidUtf8Test, EveryCharacterOfUnicodeStays) {

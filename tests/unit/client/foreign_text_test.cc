@@ -147,7 +147,7 @@ TEST_F(ForeignTextTest, AFilesNameTravelsAsText) {
   });
 
   EXPECT_EQ(outcome.code, ExitCode::kDone) << outcome.err;
-  EXPECT_EQ(server_.exploration.submits.at(0).spec().model_name(), "net?[2J??.onnx");
+  EXPECT_EQ(server_.exploration.submits.at(0).spec().model_name(), "net?[2J? .onnx");
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/random.h"
 
 namespace mico {
@@ -48,6 +51,34 @@ TEST(ParetoFrontTest, OfErrorsTheSmallerIsTheBetter) {
   Limits limits;
   limits.max_error = 0.3;
   EXPECT_THAT(ParetoFront(trials, limits), ElementsAre(2));
+}
+
+TEST(ParetoFrontTest, OfRandomTrialsInAnyOrderItIsWhatNothingDominates) {
+  Random random(3);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<Trial> trials;
+    for (int64_t number = 1; number <= 40; ++number) {
+      trials.push_back(FinishedTrial(number, random.Between(1, 12), random.Between(1, 12)));
+    }
+    for (size_t i = trials.size(); i > 1; --i) std::swap(trials[i - 1], trials[random.Below(i)]);
+    std::vector<int64_t> expected;
+    for (const Trial& trial : trials) {
+      const bool dominated = std::any_of(trials.begin(), trials.end(), [&](const Trial& other) {
+        if (other.cost.latency_cycles > trial.cost.latency_cycles) return false;
+        if (other.val.correct != trial.val.correct) return other.val.correct > trial.val.correct;
+        return other.cost.latency_cycles < trial.cost.latency_cycles || other.number < trial.number;
+      });
+      if (!dominated) expected.push_back(trial.number);
+    }
+    std::vector<int64_t> found;
+    int64_t last_latency = 0;
+    for (const int index : ParetoFront(trials, {})) {
+      EXPECT_GT(trials[index].cost.latency_cycles, last_latency);
+      last_latency = trials[index].cost.latency_cycles;
+      found.push_back(trials[index].number);
+    }
+    EXPECT_THAT(found, ::testing::UnorderedElementsAreArray(expected));
+  }
 }
 
 TEST(ParetoFrontTest, LimitsAreHard) {
