@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "db/connection.h"
+#include "db/database_connection.h"
 
 namespace mico {
 namespace {

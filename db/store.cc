@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
-#include "db/connection.h"
+#include "db/database_connection.h"
 #include "db/migrations.h"
 #include "fmt/format.h"
 
@@ -70,22 +70,23 @@ absl::Status Migrate(SQLite::Database& database) {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::filesystem::path& file,
                                                    const StoreOptions& options) {
-  std::unique_ptr<Connection> writer;
-  std::vector<std::unique_ptr<Connection>> readers;
+  std::unique_ptr<DatabaseConnection> writer;
+  std::vector<std::unique_ptr<DatabaseConnection>> readers;
   MICO_RETURN_IF_ERROR(Guard([&]() -> absl::Status {
-    writer = std::make_unique<Connection>(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    writer =
+        std::make_unique<DatabaseConnection>(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     Configure(writer->database());
     MICO_RETURN_IF_ERROR(Migrate(writer->database()));
     for (int i = 0; i < options.readers; ++i) {
-      readers.push_back(std::make_unique<Connection>(file, SQLite::OPEN_READONLY));
+      readers.push_back(std::make_unique<DatabaseConnection>(file, SQLite::OPEN_READONLY));
     }
     return absl::OkStatus();
   }));
   return std::unique_ptr<Store>(new Store(std::move(writer), std::move(readers), options));
 }
 
-Store::Store(std::unique_ptr<Connection> writer, std::vector<std::unique_ptr<Connection>> readers,
-             StoreOptions options)
+Store::Store(std::unique_ptr<DatabaseConnection> writer,
+             std::vector<std::unique_ptr<DatabaseConnection>> readers, StoreOptions options)
     : options_(options),
       writer_(std::move(writer)),
       idle_readers_(std::move(readers)),
@@ -190,7 +191,7 @@ void Store::RunInSavepoint(QueuedChange& change) {
 }
 
 absl::Status Store::ReadWith(const std::function<void(StoreView&)>& query) {
-  std::unique_ptr<Connection> reader;
+  std::unique_ptr<DatabaseConnection> reader;
   {
     absl::MutexLock lock(&readers_mutex_);
     const auto any_idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(readers_mutex_) {

@@ -9,9 +9,10 @@
 namespace mico {
 
 // One SQLite connection and the statements prepared on it. Used by one thread at a time.
-class Connection {
+class DatabaseConnection {
  public:
-  Connection(const std::filesystem::path& file, int flags) : database_(file.string(), flags) {
+  DatabaseConnection(const std::filesystem::path& file, int flags)
+      : database_(file.string(), flags) {
     database_.setBusyTimeout(10'000);
   }
 
