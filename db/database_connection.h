@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "SQLiteCpp/SQLiteCpp.h"
+#include "db/checksum_vfs.h"
 
 namespace mico {
 
@@ -12,10 +13,9 @@ namespace mico {
 class DatabaseConnection {
  public:
   DatabaseConnection(const std::filesystem::path& file, int flags)
-      : database_(file.string(), flags) {
-    database_.setBusyTimeout(10'000);
-  }
+      : file_(file), database_(file.string(), flags, kBusyMilliseconds, ChecksumVfs()) {}
 
+  const std::filesystem::path& file() const { return file_; }
   SQLite::Database& database() { return database_; }
 
   // The statement of `sql`, a string literal (its address is its name), reset and unbound.
@@ -32,6 +32,9 @@ class DatabaseConnection {
   }
 
  private:
+  static constexpr int kBusyMilliseconds = 10'000;
+
+  std::filesystem::path file_;
   SQLite::Database database_;
   std::unordered_map<const char*, std::unique_ptr<SQLite::Statement>> statements_;
 };

@@ -25,7 +25,8 @@ class StoreView {
 
   bool HasBlob(const Digest& digest);
   BlobTotals TotalBlobs();
-  // SQLite's quick_check of the whole file: "ok", or what is wrong. Reads everything.
+  // SQLite's quick_check of the whole file: "ok", or what is wrong, a damaged page by its number.
+  // Reads everything.
   std::string QuickCheck();
 
   std::optional<ModelRecord> FindModel(const Digest& digest);

@@ -31,13 +31,13 @@ struct StoreOptions {
 // have connections of their own and never wait for the writer.
 //
 // Errors: ResourceExhausted when the disk is full, Unavailable when the database is locked or
-// cannot be written, DataLoss when it is damaged.
+// cannot be written, DataLoss when it is damaged: every page has a checksum, so that what is read
+// is what was written.
 class Store {
  public:
   using Change = std::function<absl::Status(StoreTransaction&)>;
 
-  // Opens or creates the file and brings its schema up to date. FailedPrecondition for a file of a
-  // newer version.
+  // OpenDatabase of db/database_file.h, and its errors.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::filesystem::path& file,
                                                      const StoreOptions& options = {});
   // Commits what is queued.
