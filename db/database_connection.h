@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sqlite3.h>
+
 #include <filesystem>
 #include <memory>
 #include <unordered_map>
@@ -13,7 +15,10 @@ namespace mico {
 class DatabaseConnection {
  public:
   DatabaseConnection(const std::filesystem::path& file, int flags)
-      : file_(file), database_(file.string(), flags, kBusyMilliseconds, ChecksumVfs()) {}
+      : file_(file), database_(file.string(), flags, kBusyMilliseconds, ChecksumVfs()) {
+    // Without these a damaged page of the schema is "disk I/O error" alone.
+    sqlite3_extended_result_codes(database_.getHandle(), 1);
+  }
 
   const std::filesystem::path& file() const { return file_; }
   SQLite::Database& database() { return database_; }

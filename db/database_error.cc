@@ -22,6 +22,9 @@ bool IsFull(const std::filesystem::path& file) {
   return !error && space.available < kNothingBytes;
 }
 
+// Connections give extended codes; their lowest byte is the kind.
+int Kind(int code) { return code & 0xFF; }
+
 absl::Status Full(const std::filesystem::path& file, std::string_view found) {
   return absl::ResourceExhaustedError(
       fmt::format("{}: {}; the way back: free space on that disk", file.string(), found));
@@ -30,14 +33,13 @@ absl::Status Full(const std::filesystem::path& file, std::string_view found) {
 }  // namespace
 
 bool IsDamage(const SQLite::Exception& error) {
-  return error.getErrorCode() == SQLITE_CORRUPT || error.getErrorCode() == SQLITE_NOTADB ||
-         error.getExtendedErrorCode() == SQLITE_IOERR_DATA;
+  const int code = error.getErrorCode();
+  return code == SQLITE_IOERR_DATA || Kind(code) == SQLITE_CORRUPT || Kind(code) == SQLITE_NOTADB;
 }
 
 std::string Describe(const SQLite::Exception& error) {
   const std::optional<DamagedPage> page = TakeDamagedPage();
-  const bool is_page = page && error.getExtendedErrorCode() == SQLITE_IOERR_DATA;
-  return is_page ? ToString(*page) : error.what();
+  return page && error.getErrorCode() == SQLITE_IOERR_DATA ? ToString(*page) : error.what();
 }
 
 absl::Status DamagedDatabase(const std::filesystem::path& file, const std::string& found) {
@@ -59,7 +61,7 @@ absl::Status ToStatus(const std::filesystem::path& file, const std::exception& e
   }
   if (IsDamage(*sqlite)) return DamagedDatabase(file, Describe(*sqlite));
   const std::string text = fmt::format("{}: {}", file.string(), sqlite->what());
-  switch (sqlite->getErrorCode()) {
+  switch (Kind(sqlite->getErrorCode())) {
     case SQLITE_FULL:
       return Full(file, sqlite->what());
     case SQLITE_BUSY:
