@@ -199,8 +199,10 @@ uint64_t PageChecksum(const char* page, int64_t number) {
 }
 
 std::string ToString(const DamagedPage& page) {
-  return fmt::format("page {} is damaged: found the checksum {:016x}, needed {:016x}", page.number,
-                     page.found, page.needed);
+  return fmt::format(
+      "page {} is damaged, or not written by mico-server: found the checksum {:016x}, "
+      "needed {:016x}",
+      page.number, page.found, page.needed);
 }
 
 std::optional<DamagedPage> TakeDamagedPage() { return std::exchange(damaged_page, std::nullopt); }

@@ -32,7 +32,7 @@ struct DamagedPage {
   int64_t number = 0;  // from 1
   uint64_t found = 0, needed = 0;
 };
-// "page 17 is damaged: found the checksum ..., needed ..."
+// "page 17 is damaged, or not written by mico-server: found the checksum ..., needed ..."
 std::string ToString(const DamagedPage& page);
 // The page of the latest SQLITE_IOERR_DATA in this thread, once.
 std::optional<DamagedPage> TakeDamagedPage();

@@ -46,7 +46,7 @@ absl::Status DamagedDatabase(const std::filesystem::path& file, const std::strin
   return absl::DataLossError(fmt::format(
       "{0}: {1}; the way back: stop mico-server, move all of {2} aside and put a copy of it, made "
       "while no server ran, in its place; without one, 'sqlite3 -readonly {0} .dump' prints what "
-      "can still be read",
+      "can still be read (docs/formats/database.md makes a database of it again)",
       file.string(), found, file.parent_path().string()));
 }
 

@@ -134,7 +134,8 @@ TEST_F(DatabaseDamageTest, TheDamagedPageIsNamed) {
   sound_[static_cast<size_t>(page * kPageBytes - 100)] ^= 1;
   Put(sound_);
   const std::unique_ptr<Store> store = Store::Open(File()).value();
-  const std::string named = fmt::format("page {} is damaged: found the checksum ", page);
+  const std::string named =
+      fmt::format("page {} is damaged, or not written by mico-server: found the checksum ", page);
   const auto trials = store->Read([](StoreView& view) { return view.ListTrials("job", 0, 10); });
   EXPECT_TRUE(absl::IsDataLoss(trials.status())) << trials.status();
   EXPECT_THAT(trials.status().message(), HasSubstr(named));
