@@ -4,32 +4,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
-#include "base/file.h"
 #include "base/status_macros.h"
+#include "db/file_system.h"
 #include "fmt/format.h"
 
 namespace mico {
 namespace {
 
-absl::Status SystemError(std::string_view action, const std::filesystem::path& path) {
-  const int error = errno;
-  const std::string text = fmt::format("{} {}: {}", action, path.string(), std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(text);
-  return absl::InternalError(text);
-}
+constexpr size_t kChunkBytes = size_t{1} << 20;
 
-absl::Status SyncFolder(const std::filesystem::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError("opening", folder);
-  absl::Status status;
-  if (fsync(fd) != 0) status = SystemError("syncing", folder);
-  close(fd);
-  return status;
+std::filesystem::path PathBelow(const std::filesystem::path& root, const Digest& digest) {
+  return root / digest.hex().substr(0, 2) / digest.hex();
 }
 
 absl::Status MissingBlob(const Digest& digest) {
@@ -52,43 +42,47 @@ BlobWriter::~BlobWriter() {
 }
 
 absl::Status BlobWriter::Append(std::string_view chunk) {
+  MICO_RETURN_IF_ERROR(status_);
   bytes_ += static_cast<int64_t>(chunk.size());
   if (bytes_ > most_bytes_) {
-    return absl::ResourceExhaustedError(
-        fmt::format("blob {}: more than {} bytes", expected_.hex(), most_bytes_));
+    return status_ = absl::ResourceExhaustedError(
+               fmt::format("blob {}: more than {} bytes", expected_.hex(), most_bytes_));
   }
   digest_.Update(chunk);
   while (!chunk.empty()) {
     const ssize_t written = write(fd_, chunk.data(), chunk.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemError("writing", temporary_);
+    if (written < 0) return status_ = SystemError(errno, "writing", temporary_);
     chunk.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();
 }
 
 absl::Status BlobWriter::Commit() {
+  MICO_RETURN_IF_ERROR(status_);
   const Digest found = digest_.Finish();
   if (found != expected_) {
     return absl::DataLossError(fmt::format("blob: {} bytes with digest {}; announced: {}", bytes_,
                                            found.hex(), expected_.hex()));
   }
-  if (fsync(fd_) != 0) return SystemError("syncing", temporary_);
-  if (rename(temporary_.c_str(), final_.c_str()) != 0) return SystemError("renaming to", final_);
+  if (fsync(fd_) != 0) return SystemError(errno, "syncing", temporary_);
+  if (rename(temporary_.c_str(), final_.c_str()) != 0) {
+    return SystemError(errno, "renaming to", final_);
+  }
   temporary_.clear();
   return SyncFolder(final_.parent_path());
 }
 
 BlobReader::~BlobReader() { close(fd_); }
 
-absl::StatusOr<std::string> BlobReader::Read(int64_t offset, size_t most) const {
+absl::StatusOr<std::string> BlobReader::ReadFile(int64_t offset, size_t most) const {
   std::string chunk(most, '\0');
   size_t filled = 0;
   while (filled < most) {
     const ssize_t got =
         pread(fd_, chunk.data() + filled, most - filled, offset + static_cast<int64_t>(filled));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::InternalError(fmt::format("reading a blob: {}", strerror(errno)));
+    if (got < 0) return SystemError(errno, "reading", PathBelow(root_, digest_));
     if (got == 0) break;
     filled += static_cast<size_t>(got);
   }
@@ -96,20 +90,74 @@ absl::StatusOr<std::string> BlobReader::Read(int64_t offset, size_t most) const 
   return chunk;
 }
 
+absl::StatusOr<std::string> BlobReader::Read(int64_t offset, size_t most) {
+  MICO_RETURN_IF_ERROR(DigestUpTo(offset));
+  MICO_ASSIGN_OR_RETURN(std::string chunk, ReadFile(offset, most));
+  if (offset == digested_bytes_) {
+    builder_.Update(chunk);
+    digested_bytes_ += static_cast<int64_t>(chunk.size());
+  }
+  const bool at_end = offset + static_cast<int64_t>(chunk.size()) >= total_bytes_;
+  // A file that ends before its size has been cut off since it was opened.
+  if (at_end || (chunk.empty() && most > 0)) MICO_RETURN_IF_ERROR(CheckDigest());
+  return chunk;
+}
+
+absl::Status BlobReader::DigestUpTo(int64_t offset) {
+  while (digested_bytes_ < offset) {
+    const auto missing = static_cast<size_t>(offset - digested_bytes_);
+    MICO_ASSIGN_OR_RETURN(const std::string chunk,
+                          ReadFile(digested_bytes_, std::min(missing, kChunkBytes)));
+    if (chunk.empty()) break;
+    builder_.Update(chunk);
+    digested_bytes_ += static_cast<int64_t>(chunk.size());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BlobReader::CheckDigest() {
+  if (checked_) return *checked_;
+  // Somebody may have gone back, and to the end in one step.
+  MICO_RETURN_IF_ERROR(DigestUpTo(total_bytes_));
+  const Digest found = builder_.Finish();
+  if (found == digest_) return *(checked_ = absl::OkStatus());
+  const absl::Status aside = SetAside();
+  return *(checked_ = absl::DataLossError(fmt::format(
+               "blob {}: damaged on the server's disk: found {} bytes with digest {}; {}; the way "
+               "back: upload it again, as a new submit does by itself",
+               digest_.hex(), digested_bytes_, found.hex(),
+               aside.ok() ? "set aside in blobs/damaged" : std::string(aside.message()))));
+}
+
+// Unless the name already stands for another file, which somebody uploaded in the meantime.
+absl::Status BlobReader::SetAside() const {
+  const std::filesystem::path path = PathBelow(root_, digest_), damaged = root_ / "damaged";
+  struct stat read {
+  }, named{};
+  if (fstat(fd_, &read) != 0) return SystemError(errno, "looking at", path);
+  if (stat(path.c_str(), &named) != 0 || named.st_ino != read.st_ino) return absl::OkStatus();
+  MICO_RETURN_IF_ERROR(CreateFolder(damaged));
+  if (rename(path.c_str(), (damaged / digest_.hex()).c_str()) != 0) {
+    return SystemError(errno, "moving away", path);
+  }
+  MICO_RETURN_IF_ERROR(SyncFolder(damaged));
+  return SyncFolder(path.parent_path());
+}
+
 absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(const std::filesystem::path& root,
                                                            const BlobStoreOptions& options) {
+  const std::filesystem::path incoming = root / "incoming";
   std::error_code error;
   // What is in here was being written when a server died.
-  std::filesystem::remove_all(root / "incoming", error);
-  std::filesystem::create_directories(root / "incoming", error);
-  if (error) {
-    return absl::InternalError(fmt::format("creating {}: {}", root.string(), error.message()));
-  }
+  std::filesystem::remove_all(incoming, error);
+  if (error) return SystemError(error.value(), "emptying", incoming);
+  MICO_RETURN_IF_ERROR(CreateFolder(incoming));
+  if (access(root.c_str(), R_OK | W_OK | X_OK) != 0) return SystemError(errno, "writing to", root);
   return std::unique_ptr<BlobStore>(new BlobStore(root, options));
 }
 
 std::filesystem::path BlobStore::PathOf(const Digest& digest) const {
-  return root_ / digest.hex().substr(0, 2) / digest.hex();
+  return PathBelow(root_, digest);
 }
 
 bool BlobStore::Has(const Digest& digest) const {
@@ -119,14 +167,14 @@ bool BlobStore::Has(const Digest& digest) const {
 
 absl::StatusOr<std::unique_ptr<BlobWriter>> BlobStore::NewWriter(const Digest& expected) const {
   const std::filesystem::path folder = PathOf(expected).parent_path();
-  std::error_code error;
-  if (std::filesystem::create_directory(folder, error)) MICO_RETURN_IF_ERROR(SyncFolder(root_));
-  if (error) {
-    return absl::InternalError(fmt::format("creating {}: {}", folder.string(), error.message()));
+  if (mkdir(folder.c_str(), 0755) == 0) {
+    MICO_RETURN_IF_ERROR(SyncFolder(root_));
+  } else if (errno != EEXIST) {
+    return SystemError(errno, "creating the folder", folder);
   }
   std::string temporary = (root_ / "incoming" / "blob-XXXXXX").string();
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return SystemError("creating a file in", root_ / "incoming");
+  if (fd < 0) return SystemError(errno, "creating a file in", root_ / "incoming");
   return std::unique_ptr<BlobWriter>(
       new BlobWriter(expected, temporary, PathOf(expected), fd, options_.most_bytes));
 }
@@ -135,18 +183,25 @@ absl::StatusOr<std::unique_ptr<BlobReader>> BlobStore::NewReader(const Digest& d
   if (digest.empty()) return absl::InvalidArgumentError("blob: no digest");
   const int fd = open(PathOf(digest).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return MissingBlob(digest);
-  if (fd < 0) return SystemError("opening", PathOf(digest));
+  if (fd < 0) return SystemError(errno, "opening", PathOf(digest));
   struct stat info {};
   if (fstat(fd, &info) != 0) {
+    const int error = errno;
     close(fd);
-    return SystemError("reading the size of", PathOf(digest));
+    return SystemError(error, "reading the size of", PathOf(digest));
   }
-  return std::unique_ptr<BlobReader>(new BlobReader(fd, info.st_size));
+  return std::unique_ptr<BlobReader>(new BlobReader(digest, root_, fd, info.st_size));
 }
 
 absl::StatusOr<std::string> BlobStore::Read(const Digest& digest, uint64_t most_bytes) const {
   if (!Has(digest)) return MissingBlob(digest);
-  return ReadFile(PathOf(digest), most_bytes);
+  MICO_ASSIGN_OR_RETURN(const std::unique_ptr<BlobReader> reader, NewReader(digest));
+  const auto bytes = static_cast<uint64_t>(reader->total_bytes());
+  if (bytes > most_bytes) {
+    return absl::ResourceExhaustedError(
+        fmt::format("blob {}: {} bytes; needed: at most {}", digest.hex(), bytes, most_bytes));
+  }
+  return reader->Read(0, bytes);
 }
 
 absl::StatusOr<Digest> BlobStore::Put(std::string_view bytes) const {

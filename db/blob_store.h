@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,9 +26,10 @@ class BlobWriter {
   BlobWriter(const BlobWriter&) = delete;
   BlobWriter& operator=(const BlobWriter&) = delete;
 
-  // ResourceExhausted when the disk is full or the blob too large.
+  // ResourceExhausted when the disk is full or the blob too large; the blob has then failed.
   absl::Status Append(std::string_view chunk);
-  // On disk under its name when this returns OK. DataLoss if the bytes have another digest.
+  // On disk under its name when this returns OK. DataLoss if the bytes have another digest; what
+  // Append said if it failed.
   absl::Status Commit();
   int64_t bytes() const { return bytes_; }
 
@@ -42,9 +44,11 @@ class BlobWriter {
   int64_t most_bytes_;
   int64_t bytes_ = 0;
   DigestBuilder digest_;
+  absl::Status status_;
 };
 
-// One blob on its way out, in chunks. Not thread-safe.
+// One blob on its way out, in chunks. Whoever has read to the end has read the blob: its last chunk
+// is given after the digest of everything before it, and fits. Not thread-safe.
 class BlobReader {
  public:
   ~BlobReader();
@@ -52,19 +56,36 @@ class BlobReader {
   BlobReader& operator=(const BlobReader&) = delete;
 
   int64_t total_bytes() const { return total_bytes_; }
-  // At most `most` bytes from `offset`; empty at the end.
-  absl::StatusOr<std::string> Read(int64_t offset, size_t most) const;
+  // At most `most` bytes from `offset`; empty at the end. Cheapest in order: what was skipped is
+  // read for the digest. DataLoss instead of the last chunk if the bytes on disk have another
+  // digest: the file is moved to <root>/damaged, the blob is missing from then on, and whoever
+  // uploads it again has healed it.
+  absl::StatusOr<std::string> Read(int64_t offset, size_t most);
 
  private:
   friend class BlobStore;
-  BlobReader(int fd, int64_t total_bytes) : fd_(fd), total_bytes_(total_bytes) {}
+  BlobReader(Digest digest, std::filesystem::path root, int fd, int64_t total_bytes)
+      : digest_(std::move(digest)), root_(std::move(root)), fd_(fd), total_bytes_(total_bytes) {}
+  absl::StatusOr<std::string> ReadFile(int64_t offset, size_t most) const;
+  absl::Status DigestUpTo(int64_t offset);
+  absl::Status CheckDigest();
+  absl::Status SetAside() const;
+
+  Digest digest_;
+  std::filesystem::path root_;
   int fd_;
   int64_t total_bytes_;
+  int64_t digested_bytes_ = 0;  // `builder_` has seen so many from the start
+  DigestBuilder builder_;
+  std::optional<absl::Status> checked_;
 };
 
 // Bulky immutable things by the SHA-256 of their bytes: <root>/ab/<64 digits>. A blob is written
-// under a temporary name, synced and renamed, so a name always stands for the whole content.
-// Thread-safe.
+// under a temporary name, synced and renamed, so a name always stands for the whole content; what
+// the disk makes of it later is noticed by whoever reads it. Thread-safe.
+//
+// Errors: ResourceExhausted when the disk is full, FailedPrecondition when the folder cannot be
+// written.
 class BlobStore {
  public:
   // Creates the folder; removes what interrupted writers left.
@@ -75,7 +96,8 @@ class BlobStore {
   absl::StatusOr<std::unique_ptr<BlobWriter>> NewWriter(const Digest& expected) const;
   // NotFound if there is no such blob.
   absl::StatusOr<std::unique_ptr<BlobReader>> NewReader(const Digest& digest) const;
-  // The whole blob; NotFound, or ResourceExhausted if it is larger than `most_bytes`.
+  // The whole blob; NotFound, ResourceExhausted if it is larger than `most_bytes`, DataLoss as
+  // BlobReader::Read.
   absl::StatusOr<std::string> Read(const Digest& digest,
                                    uint64_t most_bytes = uint64_t{4} << 30) const;
   absl::StatusOr<Digest> Put(std::string_view bytes) const;

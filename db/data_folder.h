@@ -11,7 +11,8 @@ namespace mico {
 //   <root>/lock   <root>/mico.sqlite   <root>/blobs/
 class DataFolder {
  public:
-  // Creates the folder if there is none. FailedPrecondition if another server holds it.
+  // Creates the folder if there is none. FailedPrecondition if another server holds it, with its
+  // process id, or if it is no folder or cannot be written; ResourceExhausted if the disk is full.
   static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::filesystem::path& root);
   ~DataFolder();
   DataFolder(const DataFolder&) = delete;

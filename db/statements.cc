@@ -8,7 +8,9 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "db/connection.h"
+#include "db/database_connection.h"
+#include "db/database_error.h"
+#include "fmt/format.h"
 
 namespace mico {
 namespace {
@@ -304,9 +306,18 @@ BlobTotals StoreView::TotalBlobs() {
 }
 
 std::string StoreView::QuickCheck() {
-  SQLite::Statement& statement = connection_.Prepare("PRAGMA quick_check(1)");
-  statement.executeStep();
-  return Row(statement).Text();
+  TakeDamagedPage();
+  try {
+    SQLite::Statement& statement = connection_.Prepare("PRAGMA quick_check(1)");
+    statement.executeStep();
+    const std::string found = Row(statement).Text();
+    // SQLite knows that a page could not be read, but not why.
+    const std::optional<DamagedPage> page = TakeDamagedPage();
+    return page ? fmt::format("{}: {}", ToString(*page), found) : found;
+  } catch (const SQLite::Exception& error) {
+    if (!IsDamage(error)) throw;
+    return Describe(error);
+  }
 }
 
 std::optional<ModelRecord> StoreView::FindModel(const Digest& digest) {

@@ -15,17 +15,18 @@ class Statement;
 namespace mico {
 
 // One connection with its prepared statements. Lives inside Store.
-class Connection;
+class DatabaseConnection;
 
 // What can be asked of the database. Valid only during the call of Store that handed it out; throws
 // SQLite's exceptions, which Store catches.
 class StoreView {
  public:
-  explicit StoreView(Connection& connection) : connection_(connection) {}
+  explicit StoreView(DatabaseConnection& connection) : connection_(connection) {}
 
   bool HasBlob(const Digest& digest);
   BlobTotals TotalBlobs();
-  // SQLite's quick_check of the whole file: "ok", or what is wrong. Reads everything.
+  // SQLite's quick_check of the whole file: "ok", or what is wrong, a damaged page by its number.
+  // Reads everything.
   std::string QuickCheck();
 
   std::optional<ModelRecord> FindModel(const Digest& digest);
@@ -62,7 +63,7 @@ class StoreView {
   std::optional<ArtifactRecord> FindArtifact(const std::string& job, int64_t trial);
 
  protected:
-  Connection& connection_;
+  DatabaseConnection& connection_;
 };
 
 // A change in the making: all of it is on disk after the commit, or nothing is.

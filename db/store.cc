@@ -1,91 +1,30 @@
 #include "db/store.h"
 
-#include <sqlite3.h>
-
-#include <exception>
 #include <utility>
 
 #include "base/status_macros.h"
-#include "db/connection.h"
-#include "db/migrations.h"
-#include "fmt/format.h"
+#include "db/database_connection.h"
+#include "db/database_error.h"
+#include "db/database_file.h"
 
 namespace mico {
-namespace {
-
-absl::Status ToStatus(const SQLite::Exception& error) {
-  const std::string text = fmt::format("database: {}", error.what());
-  switch (error.getErrorCode()) {
-    case SQLITE_FULL:
-      return absl::ResourceExhaustedError(text);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_IOERR:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-      return absl::UnavailableError(text);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return absl::DataLossError(text);
-    default:
-      return absl::InternalError(text);
-  }
-}
-
-// The border: nothing thrown behind it gets past.
-template <typename Action>
-absl::Status Guard(Action action) {
-  try {
-    return action();
-  } catch (const SQLite::Exception& error) {
-    return ToStatus(error);
-  } catch (const std::exception& error) {
-    return absl::InternalError(fmt::format("database: {}", error.what()));
-  }
-}
-
-void Configure(SQLite::Database& database) {
-  database.exec("PRAGMA journal_mode = WAL");
-  database.exec("PRAGMA synchronous = FULL");
-  database.exec("PRAGMA foreign_keys = ON");
-}
-
-absl::Status Migrate(SQLite::Database& database) {
-  const int known = static_cast<int>(Migrations().size());
-  const int found = database.execAndGet("PRAGMA user_version").getInt();
-  if (found > known) {
-    return absl::FailedPreconditionError(fmt::format(
-        "database: schema version {}; this server knows {}: use a newer server", found, known));
-  }
-  for (int version = found; version < known; ++version) {
-    SQLite::Transaction transaction(database);
-    database.exec(std::string(Migrations()[version]));
-    database.exec(fmt::format("PRAGMA user_version = {}", version + 1));
-    transaction.commit();
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::filesystem::path& file,
                                                    const StoreOptions& options) {
-  std::unique_ptr<Connection> writer;
-  std::vector<std::unique_ptr<Connection>> readers;
-  MICO_RETURN_IF_ERROR(Guard([&]() -> absl::Status {
-    writer = std::make_unique<Connection>(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    Configure(writer->database());
-    MICO_RETURN_IF_ERROR(Migrate(writer->database()));
+  MICO_ASSIGN_OR_RETURN(std::unique_ptr<DatabaseConnection> writer, OpenDatabase(file));
+  std::vector<std::unique_ptr<DatabaseConnection>> readers;
+  MICO_RETURN_IF_ERROR(Guard(file, [&] {
     for (int i = 0; i < options.readers; ++i) {
-      readers.push_back(std::make_unique<Connection>(file, SQLite::OPEN_READONLY));
+      readers.push_back(std::make_unique<DatabaseConnection>(file, SQLite::OPEN_READONLY));
+      // Reads the schema: better now than in the first call.
+      readers.back()->database().execAndGet("SELECT count(*) FROM sqlite_schema");
     }
     return absl::OkStatus();
   }));
   return std::unique_ptr<Store>(new Store(std::move(writer), std::move(readers), options));
 }
 
-Store::Store(std::unique_ptr<Connection> writer, std::vector<std::unique_ptr<Connection>> readers,
-             StoreOptions options)
+Store::Store(std::unique_ptr<DatabaseConnection> writer,
+             std::vector<std::unique_ptr<DatabaseConnection>> readers, StoreOptions options)
     : options_(options),
       writer_(std::move(writer)),
       idle_readers_(std::move(readers)),
@@ -148,10 +87,10 @@ void Store::WriteUntilStopped() {
 }
 
 void Store::CommitBatch(std::vector<QueuedChange>& batch) {
-  const absl::Status committed = Guard([&] { return TryBatch(batch); });
+  const absl::Status committed = Guard(writer_->file(), [&] { return TryBatch(batch); });
   if (!committed.ok()) {
     // Whatever was half done; fails harmlessly when SQLite has rolled back by itself.
-    Guard([&] {
+    Guard(writer_->file(), [&] {
       writer_->ResetAll();
       writer_->database().exec("ROLLBACK");
       return absl::OkStatus();
@@ -177,7 +116,7 @@ void Store::RunInSavepoint(QueuedChange& change) {
     return;
   }
   writer_->database().exec("SAVEPOINT change");
-  change.status = Guard([&] {
+  change.status = Guard(writer_->file(), [&] {
     StoreTransaction transaction(*writer_);
     return change.change(transaction);
   });
@@ -190,7 +129,7 @@ void Store::RunInSavepoint(QueuedChange& change) {
 }
 
 absl::Status Store::ReadWith(const std::function<void(StoreView&)>& query) {
-  std::unique_ptr<Connection> reader;
+  std::unique_ptr<DatabaseConnection> reader;
   {
     absl::MutexLock lock(&readers_mutex_);
     const auto any_idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(readers_mutex_) {
@@ -200,7 +139,7 @@ absl::Status Store::ReadWith(const std::function<void(StoreView&)>& query) {
     reader = std::move(idle_readers_.back());
     idle_readers_.pop_back();
   }
-  const absl::Status status = Guard([&] {
+  const absl::Status status = Guard(reader->file(), [&] {
     StoreView view(*reader);
     query(view);
     return absl::OkStatus();

@@ -31,13 +31,13 @@ struct StoreOptions {
 // have connections of their own and never wait for the writer.
 //
 // Errors: ResourceExhausted when the disk is full, Unavailable when the database is locked or
-// cannot be written, DataLoss when it is damaged.
+// cannot be written, DataLoss when it is damaged: every page has a checksum, so that what is read
+// is what was written.
 class Store {
  public:
   using Change = std::function<absl::Status(StoreTransaction&)>;
 
-  // Opens or creates the file and brings its schema up to date. FailedPrecondition for a file of a
-  // newer version.
+  // OpenDatabase of db/database_file.h, and its errors.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::filesystem::path& file,
                                                      const StoreOptions& options = {});
   // Commits what is queued.
@@ -73,8 +73,8 @@ class Store {
     std::promise<absl::Status> done;
   };
 
-  Store(std::unique_ptr<Connection> writer, std::vector<std::unique_ptr<Connection>> readers,
-        StoreOptions options);
+  Store(std::unique_ptr<DatabaseConnection> writer,
+        std::vector<std::unique_ptr<DatabaseConnection>> readers, StoreOptions options);
 
   std::future<absl::Status> Queue(Change change, bool chained);
   void WriteUntilStopped();
@@ -85,7 +85,7 @@ class Store {
   absl::Status ReadWith(const std::function<void(StoreView&)>& query);
 
   const StoreOptions options_;
-  const std::unique_ptr<Connection> writer_;  // used by writer_thread_ only
+  const std::unique_ptr<DatabaseConnection> writer_;  // used by writer_thread_ only
 
   mutable absl::Mutex queue_mutex_;
   std::deque<QueuedChange> queue_ ABSL_GUARDED_BY(queue_mutex_);
@@ -93,7 +93,7 @@ class Store {
   uint64_t failures_ ABSL_GUARDED_BY(queue_mutex_) = 0;
 
   absl::Mutex readers_mutex_;
-  std::vector<std::unique_ptr<Connection>> idle_readers_ ABSL_GUARDED_BY(readers_mutex_);
+  std::vector<std::unique_ptr<DatabaseConnection>> idle_readers_ ABSL_GUARDED_BY(readers_mutex_);
 
   std::thread writer_thread_;
 };

@@ -1,14 +1,16 @@
 #include "db/blob_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
 #include "base/file.h"
-#include "db/data_folder.h"
 
 namespace mico {
 namespace {
+
+using testing::HasSubstr;
 
 class BlobStoreTest : public testing::Test {
  protected:
@@ -17,6 +19,15 @@ class BlobStoreTest : public testing::Test {
         BlobStore::Open(folder_.path() / "blobs", options);
     EXPECT_TRUE(blobs.ok()) << blobs.status();
     return *std::move(blobs);
+  }
+  std::filesystem::path PathOf(const Digest& digest) const {
+    return folder_.path() / "blobs" / digest.hex().substr(0, 2) / digest.hex();
+  }
+  // As a failing disk does: the name and the size stay.
+  void Damage(const Digest& digest) {
+    std::fstream file(PathOf(digest));
+    file.seekp(-1, std::ios::end);
+    file << 'X';
   }
   int FilesBelow(const std::filesystem::path& path) {
     int files = 0;
@@ -34,8 +45,7 @@ TEST_F(BlobStoreTest, WhatWasPutIsReadBack) {
   const Digest digest = blobs->Put("some bytes").value();
   EXPECT_TRUE(blobs->Has(digest));
   EXPECT_EQ(blobs->Read(digest).value(), "some bytes");
-  EXPECT_TRUE(
-      std::filesystem::exists(folder_.path() / "blobs" / digest.hex().substr(0, 2) / digest.hex()));
+  EXPECT_TRUE(std::filesystem::exists(PathOf(digest)));
 }
 
 TEST_F(BlobStoreTest, ChunksAreReadFromAnyOffset) {
@@ -87,11 +97,86 @@ TEST_F(BlobStoreTest, ABlobThatIsTooLargeIsRefusedWhileItArrives) {
   EXPECT_TRUE(absl::IsResourceExhausted(writer->Append("x")));
 }
 
-TEST_F(BlobStoreTest, ADataFolderHasOneOwner) {
-  std::unique_ptr<DataFolder> first = DataFolder::Open(folder_.path() / "data").value();
-  EXPECT_TRUE(absl::IsFailedPrecondition(DataFolder::Open(folder_.path() / "data").status()));
-  first.reset();
-  EXPECT_TRUE(DataFolder::Open(folder_.path() / "data").ok());
+TEST_F(BlobStoreTest, ADamagedBlobIsRefusedByNameSetAsideAndHealedByANewUpload) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("some bytes").value();
+  Damage(digest);
+  const absl::Status status = blobs->Read(digest).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr(digest.hex()));
+  EXPECT_THAT(status.message(), HasSubstr(Digest::Of("some byteX").hex()));
+  EXPECT_THAT(status.message(), HasSubstr("upload it again"));
+  EXPECT_FALSE(blobs->Has(digest));
+  EXPECT_EQ(ReadFile(folder_.path() / "blobs" / "damaged" / digest.hex()).value(), "some byteX");
+  EXPECT_TRUE(absl::IsNotFound(blobs->Read(digest).status()));
+  EXPECT_EQ(blobs->Put("some bytes").value(), digest);
+  EXPECT_EQ(blobs->Read(digest).value(), "some bytes");
+}
+
+TEST_F(BlobStoreTest, AReaderKeepsTheLastChunkOfADamagedBlobBack) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("some bytes").value();
+  Damage(digest);
+  const std::unique_ptr<BlobReader> reader = blobs->NewReader(digest).value();
+  EXPECT_EQ(reader->Read(0, 4).value(), "some");
+  EXPECT_EQ(reader->Read(4, 4).value(), " byt");
+  EXPECT_TRUE(absl::IsDataLoss(reader->Read(8, 4).status()));
+  EXPECT_TRUE(absl::IsDataLoss(reader->Read(8, 4).status())) << "asked again";
+  EXPECT_FALSE(blobs->Has(digest));
+}
+
+TEST_F(BlobStoreTest, WhatAReaderSkippedCountsForTheDigest) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("some bytes").value();
+  std::ofstream(PathOf(digest), std::ios::in) << "S";
+  EXPECT_TRUE(absl::IsDataLoss(blobs->NewReader(digest).value()->Read(6, 100).status()));
+}
+
+TEST_F(BlobStoreTest, AReaderMayGoBack) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("some bytes").value();
+  const std::unique_ptr<BlobReader> reader = blobs->NewReader(digest).value();
+  EXPECT_EQ(reader->Read(5, 3).value(), "byt");
+  EXPECT_EQ(reader->Read(2, 4).value(), "me b");
+  EXPECT_EQ(reader->Read(0, 100).value(), "some bytes");
+}
+
+TEST_F(BlobStoreTest, ABlobThatWasCutOffIsDamaged) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest cut = blobs->Put("some bytes").value(), emptied = blobs->Put("others").value();
+  const Digest cut_while_read = blobs->Put("yet others").value();
+  std::filesystem::resize_file(PathOf(cut), 4);
+  std::filesystem::resize_file(PathOf(emptied), 0);
+  EXPECT_TRUE(absl::IsDataLoss(blobs->Read(cut).status()));
+  EXPECT_TRUE(absl::IsDataLoss(blobs->Read(emptied).status()));
+  const std::unique_ptr<BlobReader> reader = blobs->NewReader(cut_while_read).value();
+  std::filesystem::resize_file(PathOf(cut_while_read), 4);
+  EXPECT_EQ(reader->Read(0, 4).value(), "yet ");
+  EXPECT_TRUE(absl::IsDataLoss(reader->Read(4, 4).status()));
+}
+
+TEST_F(BlobStoreTest, ABlobThatWasHealedInTheMeantimeIsNotSetAside) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("some bytes").value();
+  Damage(digest);
+  const std::unique_ptr<BlobReader> early = blobs->NewReader(digest).value();
+  EXPECT_TRUE(absl::IsDataLoss(blobs->Read(digest).status()));
+  ASSERT_TRUE(blobs->Put("some bytes").ok());
+  EXPECT_TRUE(absl::IsDataLoss(early->Read(0, 100).status()));
+  EXPECT_EQ(blobs->Read(digest).value(), "some bytes");
+}
+
+TEST_F(BlobStoreTest, AnEmptyBlobIsABlob) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("").value();
+  EXPECT_EQ(blobs->Read(digest).value(), "");
+  EXPECT_EQ(blobs->NewReader(digest).value()->Read(0, 10).value(), "");
+}
+
+TEST_F(BlobStoreTest, AFileInThePlaceOfItsFolderIsRefused) {
+  ASSERT_TRUE(WriteFileDurably(folder_.path() / "blobs", "a file").ok());
+  const absl::Status status = BlobStore::Open(folder_.path() / "blobs").status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
 }
 
 }  // namespace

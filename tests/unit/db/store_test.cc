@@ -8,6 +8,7 @@
 #include "SQLiteCpp/SQLiteCpp.h"
 #include "absl/synchronization/notification.h"
 #include "base/file.h"
+#include "db/checksum_vfs.h"
 #include "db/migrations.h"
 
 namespace mico {
@@ -299,7 +300,8 @@ TEST_F(StoreTest, WhatWasCountedBeforeThereWereMetricsIsTop1) {
 
 TEST_F(StoreTest, AFileOfANewerVersionIsRefused) {
   store_.reset();
-  SQLite::Database(File().string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 1000");
+  SQLite::Database(File().string(), SQLite::OPEN_READWRITE, 0, ChecksumVfs())
+      .exec("PRAGMA user_version = 1000");
   EXPECT_TRUE(absl::IsFailedPrecondition(Store::Open(File()).status()));
 }
 

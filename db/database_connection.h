@@ -1,20 +1,26 @@
 #pragma once
 
+#include <sqlite3.h>
+
 #include <filesystem>
 #include <memory>
 #include <unordered_map>
 
 #include "SQLiteCpp/SQLiteCpp.h"
+#include "db/checksum_vfs.h"
 
 namespace mico {
 
 // One SQLite connection and the statements prepared on it. Used by one thread at a time.
-class Connection {
+class DatabaseConnection {
  public:
-  Connection(const std::filesystem::path& file, int flags) : database_(file.string(), flags) {
-    database_.setBusyTimeout(10'000);
+  DatabaseConnection(const std::filesystem::path& file, int flags)
+      : file_(file), database_(file.string(), flags, kBusyMilliseconds, ChecksumVfs()) {
+    // Without these a damaged page of the schema is "disk I/O error" alone.
+    sqlite3_extended_result_codes(database_.getHandle(), 1);
   }
 
+  const std::filesystem::path& file() const { return file_; }
   SQLite::Database& database() { return database_; }
 
   // The statement of `sql`, a string literal (its address is its name), reset and unbound.
@@ -31,6 +37,9 @@ class Connection {
   }
 
  private:
+  static constexpr int kBusyMilliseconds = 10'000;
+
+  std::filesystem::path file_;
   SQLite::Database database_;
   std::unordered_map<const char*, std::unique_ptr<SQLite::Statement>> statements_;
 };
