@@ -1,0 +1,173 @@
+// What jobs are made of: blobs, models, data sets.
+#include "db/statements.h"
+
+#include "db/checksum_vfs.h"
+#include "db/database_connection.h"
+#include "db/database_error.h"
+#include "db/statement_row.h"
+#include "fmt/format.h"
+
+namespace mico {
+namespace {
+
+#define MICO_MODEL_COLUMNS \
+  "digest, package_digest, name, layers, macs, parameters, input_shape, created_ms"
+ModelRecord ReadModel(SQLite::Statement& statement) {
+  Row row(statement);
+  ModelRecord model;
+  model.digest = row.Hex();
+  model.package = row.Hex();
+  model.name = row.Text();
+  model.layers = row.Int();
+  model.macs = row.Int();
+  model.parameters = row.Int();
+  model.input_shape = row.Text();
+  model.created = row.Time();
+  return model;
+}
+
+#define MICO_DATASET_COLUMNS                                                                     \
+  "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, "         \
+  "input_non_negative, val_taken_from_train, created_ms, target_elements, val_ones, test_ones, " \
+  "val_variance"
+DatasetRecord ReadDataset(SQLite::Statement& statement) {
+  Row row(statement);
+  DatasetRecord dataset;
+  dataset.digest = row.Hex();
+  dataset.name = row.Text();
+  dataset.description = row.Text();
+  dataset.sample_shape = row.Text();
+  dataset.bytes = row.Int();
+  dataset.val_samples = row.Int();
+  dataset.test_samples = row.Int();
+  dataset.classes = row.Int();
+  dataset.input_non_negative = row.Bool();
+  dataset.val_taken_from_train = row.Bool();
+  dataset.created = row.Time();
+  if (const std::optional<int64_t> elements = row.IntOrNull()) {
+    TargetFacts& targets = dataset.targets.emplace();
+    targets.elements = *elements;
+    targets.val_ones = row.Int();
+    targets.test_ones = row.Int();
+    targets.val_variance = row.Real();
+  }
+  return dataset;
+}
+
+}  // namespace
+
+bool StoreView::HasBlob(const Digest& digest) {
+  SQLite::Statement& statement = connection_.Prepare("SELECT 1 FROM blobs WHERE digest = ?");
+  return Binder(statement).Hex(digest).Next();
+}
+
+void StoreTransaction::AddBlob(const Digest& digest, int64_t bytes, TimePoint now) {
+  SQLite::Statement& statement =
+      connection_.Prepare("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)");
+  Binder(statement).Hex(digest).Int(bytes).Time(now).Run();
+}
+
+BlobTotals StoreView::TotalBlobs() {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT count(*), coalesce(sum(bytes), 0) FROM blobs");
+  statement.executeStep();
+  Row row(statement);
+  const int64_t count = row.Int();
+  return {count, row.Int()};
+}
+
+std::string StoreView::QuickCheck() {
+  TakeDamagedPage();
+  try {
+    SQLite::Statement& statement = connection_.Prepare("PRAGMA quick_check(1)");
+    statement.executeStep();
+    const std::string found = Row(statement).Text();
+    // SQLite knows that a page could not be read, but not why.
+    const std::optional<DamagedPage> page = TakeDamagedPage();
+    return page ? fmt::format("{}: {}", ToString(*page), found) : found;
+  } catch (const SQLite::Exception& error) {
+    if (!IsDamage(error)) throw;
+    return Describe(error);
+  }
+}
+
+std::optional<ModelRecord> StoreView::FindModel(const Digest& digest) {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT " MICO_MODEL_COLUMNS " FROM models WHERE digest = ?");
+  Binder(statement).Hex(digest);
+  return ReadOne<ModelRecord>(statement, ReadModel);
+}
+
+std::vector<ModelRecord> StoreView::ListModels(int64_t offset, int most) {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT " MICO_MODEL_COLUMNS
+                          " FROM models ORDER BY created_ms DESC, digest LIMIT ? OFFSET ?");
+  Binder(statement).Int(most).Int(offset);
+  return ReadAll<ModelRecord>(statement, ReadModel);
+}
+
+void StoreTransaction::AddModel(const ModelRecord& model) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "INSERT OR IGNORE INTO models (" MICO_MODEL_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  Binder(statement)
+      .Hex(model.digest)
+      .Hex(model.package)
+      .Text(model.name)
+      .Int(model.layers)
+      .Int(model.macs)
+      .Int(model.parameters)
+      .Text(model.input_shape)
+      .Time(model.created)
+      .Run();
+}
+
+std::optional<DatasetRecord> StoreView::FindDataset(const Digest& digest) {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT " MICO_DATASET_COLUMNS " FROM datasets WHERE digest = ?");
+  Binder(statement).Hex(digest);
+  return ReadOne<DatasetRecord>(statement, ReadDataset);
+}
+
+std::vector<std::string> StoreView::FindDatasetDigests(const std::string& prefix, int most) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "SELECT digest FROM datasets WHERE substr(digest, 1, length(?1)) = ?1 ORDER BY digest LIMIT "
+      "?2");
+  Binder(statement).Text(prefix).Int(most);
+  return ReadAll<std::string>(statement, ReadText);
+}
+
+std::vector<DatasetRecord> StoreView::ListDatasets(int64_t offset, int most) {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT " MICO_DATASET_COLUMNS
+                          " FROM datasets ORDER BY created_ms DESC, digest LIMIT ? OFFSET ?");
+  Binder(statement).Int(most).Int(offset);
+  return ReadAll<DatasetRecord>(statement, ReadDataset);
+}
+
+void StoreTransaction::AddDataset(const DatasetRecord& dataset) {
+  const TargetFacts targets = dataset.targets.value_or(TargetFacts());
+  SQLite::Statement& statement = connection_.Prepare(
+      "INSERT INTO datasets (" MICO_DATASET_COLUMNS
+      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET "
+      "target_elements = excluded.target_elements, val_ones = excluded.val_ones, "
+      "test_ones = excluded.test_ones, val_variance = excluded.val_variance");
+  Binder(statement)
+      .Hex(dataset.digest)
+      .Text(dataset.name)
+      .Text(dataset.description)
+      .Text(dataset.sample_shape)
+      .Int(dataset.bytes)
+      .Int(dataset.val_samples)
+      .Int(dataset.test_samples)
+      .Int(dataset.classes)
+      .Int(dataset.input_non_negative)
+      .Int(dataset.val_taken_from_train)
+      .Time(dataset.created)
+      .Int(targets.elements)
+      .Int(targets.val_ones)
+      .Int(targets.test_ones)
+      .Real(targets.val_variance)
+      .Run();
+}
+
+}  // namespace mico
