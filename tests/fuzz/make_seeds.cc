@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "codegen/signature.h"
 #include "fmt/format.h"
@@ -379,8 +380,8 @@ void AddConversations(std::vector<std::string>& all) {
     report.state = Finished{"@lease", result};
     all.push_back(UploadCall(content) + Call(kSynchronize, ToProto(report)) + idle);
     report.state = Finished{"@next", result};
-    all.push_back(After(kTime, Piece("\xff")) + idle + UploadCall(content) +
-                  Call(kSynchronize, ToProto(report)) + idle);
+    all.push_back(absl::StrCat(After(kTime, Piece("\xff")), idle, UploadCall(content),
+                               Call(kSynchronize, ToProto(report)), idle));
   }
 }
 
@@ -453,6 +454,7 @@ bool Write(const Seeds& seeds, const std::filesystem::path& folder) {
 }  // namespace
 }  // namespace mico
 
+// NOLINTNEXTLINE(bugprone-exception-escape): whoever calls it by hand sees what was thrown
 int main(int count, char** arguments) {
   if (count != 2) {
     fmt::print(stderr, "make_seeds: needed: the folder of the corpora\n");
