@@ -172,15 +172,15 @@ std::string FrontAsText(const v1::Job& job, size_t most_rows) {
 
 // `goodness` is the value, or minus the value where less is better.
 struct ChartPoint {
-  double latency, goodness;
+  int64_t latency;
+  double goodness;
   char mark;
 };
 
 std::vector<ChartPoint> ChartPoints(const v1::Job& job) {
   std::vector<ChartPoint> points;
   const auto add = [&](const v1::Trial& trial, char mark) {
-    points.push_back(
-        {static_cast<double>(trial.cost().latency_cycles()), Goodness(ScoreOf(trial.val())), mark});
+    points.push_back({trial.cost().latency_cycles(), Goodness(ScoreOf(trial.val())), mark});
   };
   for (const v1::Trial& trial : job.uniform()) add(trial, 'u');
   for (const v1::Trial& trial : job.front()) add(trial, 'o');
@@ -205,6 +205,13 @@ double LeastCharted(const std::vector<ChartPoint>& points, Metric metric) {
   return std::min(near_best, *quartile);
 }
 
+// Which of `cells` lies at `share` of the way from the first to the last. Where all are equal the
+// share is 0 / 0: the first.
+size_t CellAt(double share, int cells) {
+  if (!(share > 0.0)) return 0;
+  return static_cast<size_t>(std::lround(std::min(share, 1.0) * std::max(cells - 1, 0)));
+}
+
 // The smallest and the greatest of something.
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -224,9 +231,9 @@ std::string ValueLabel(const Range& goodness, int row, int charted_rows, Metric 
 }
 
 // The numbers below the chart: the least latency on the left, the greatest on the right.
-std::string LatencyAxis(double fast, double slow, const std::string& counts, int columns) {
-  const std::string left = FormatCount(static_cast<int64_t>(fast));
-  const std::string right = FormatCount(static_cast<int64_t>(slow)) + " " + counts;
+std::string LatencyAxis(int64_t fast, int64_t slow, const std::string& counts, int columns) {
+  const std::string left = FormatCount(fast);
+  const std::string right = FormatCount(slow) + " " + counts;
   const int gap = columns - static_cast<int>(left.size() + right.size());
   return left + std::string(static_cast<size_t>(std::max(gap, 1)), ' ') + right;
 }
@@ -321,26 +328,27 @@ std::string RenderChart(const v1::Job& job, int columns, int rows) {
   if (points.empty()) return "";
   const Metric metric = MetricOf(job);
   const double least = LeastCharted(points, metric);
-  Range latency, goodness;
+  Range goodness;
+  int64_t fast = points[0].latency, slow = fast;
   bool all_charted = true;
   for (const ChartPoint& point : points) {
-    latency.Include(point.latency);
+    fast = std::min(fast, point.latency);
+    slow = std::max(slow, point.latency);
     if (point.goodness >= least) goodness.Include(point.goodness);
     all_charted = all_charted && point.goodness >= least;
   }
   const int charted_rows = all_charted ? rows : rows - 1;
-  const double width = std::max(latency.high - latency.low, 1.0);
-  // Where all are equal: something to divide by.
+  const double left = static_cast<double>(fast), width = static_cast<double>(slow) - left;
+  // Where all are nearly equal: enough for labels that differ.
   const double height = std::max(goodness.high - goodness.low, 1e-4 * std::abs(goodness.high));
   std::vector<std::string> canvas(static_cast<size_t>(rows),
                                   std::string(static_cast<size_t>(columns), ' '));
   for (const ChartPoint& point : points) {
-    const auto x = std::lround((point.latency - latency.low) / width * (columns - 1));
-    const auto y =
-        point.goodness < least
-            ? rows - 1
-            : std::lround((goodness.high - point.goodness) / height * (charted_rows - 1));
-    canvas[static_cast<size_t>(y)][static_cast<size_t>(x)] = point.mark;
+    const size_t x = CellAt((static_cast<double>(point.latency) - left) / width, columns);
+    const size_t y = point.goodness < least
+                         ? static_cast<size_t>(rows - 1)
+                         : CellAt((goodness.high - point.goodness) / height, charted_rows);
+    canvas[y][x] = point.mark;
   }
   std::string text;
   for (int row = 0; row < rows; ++row) {
@@ -349,9 +357,8 @@ std::string RenderChart(const v1::Job& job, int columns, int rows) {
         canvas[static_cast<size_t>(row)]);
   }
   text += fmt::format("{:>9}+{}\n", "", std::string(static_cast<size_t>(columns), '-'));
-  text += fmt::format(
-      "{:>10}{}\n", "",
-      LatencyAxis(latency.low, latency.high, PrintableLine(job.target_info().counts()), columns));
+  text += fmt::format("{:>10}{}\n", "",
+                      LatencyAxis(fast, slow, PrintableLine(job.target_info().counts()), columns));
   return text +
          fmt::format("{:>10}o front   u uniform   up: better {} on val\n", "", ToString(metric));
 }

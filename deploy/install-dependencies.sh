@@ -20,7 +20,7 @@ packages_run=(
   qemu-system-arm qemu-system-misc
 )
 packages_test=(
-  libgtest-dev libgmock-dev sqlite3 python3 python3-numpy python3-torch python3-onnx clang-format clang-tidy libclang-rt-dev docker-compose
+  libgtest-dev libgmock-dev sqlite3 python3 python3-numpy python3-torch python3-onnx clang-format clang-tidy libclang-rt-dev llvm docker-compose
 )
 
 wanted=()

@@ -233,6 +233,14 @@ std::vector<KernelCase> MovingCases() {
   pool.padding = {1, 1, 1, 0};
   PoolAttributes counting = pool;
   counting.count_include_pad = true;
+  // Over every edge, further on one side than on the other; strides by axis.
+  PoolAttributes over_corners;
+  over_corners.kernel_height = 3, over_corners.kernel_width = 4;
+  over_corners.stride_height = 1, over_corners.stride_width = 2;
+  over_corners.padding = {2, 1, 1, 3};
+  PoolAttributes counting_corners = over_corners;
+  counting_corners.stride_height = 2, counting_corners.stride_width = 1;
+  counting_corners.count_include_pad = true;
   PoolAttributes global;
   global.kernel_height = 5, global.kernel_width = 7;
   SliceAttributes slice;
@@ -255,6 +263,9 @@ std::vector<KernelCase> MovingCases() {
     cases.push_back(
         MakeMovingCase("max_pool", StepKind::kMaxPool, in, PoolOutput(in, pool), type, ++seed));
     cases.back().model.graph.steps[0].attributes = pool;
+    cases.push_back(MakeMovingCase("max_pool", StepKind::kMaxPool, in, PoolOutput(in, over_corners),
+                                   type, ++seed));
+    cases.back().model.graph.steps[0].attributes = over_corners;
     cases.push_back(MakeMovingCase("slice", StepKind::kSlice, in, {1, 4, 4}, type, ++seed));
     cases.back().model.graph.steps[0].attributes = slice;
     cases.push_back(MakeMovingCase("pad", StepKind::kPad, in, {6, 8, 8}, type, ++seed));
@@ -270,7 +281,8 @@ std::vector<KernelCase> MovingCases() {
     cases.push_back(MakeMovingCase("relu", StepKind::kRelu, in, in, type, ++seed));
     cases.back().model.numbers[0].highest = std::max(1, type.highest() * 3 / 4);
     cases.push_back(MakeConcatCase(in, 2, type, ++seed));
-    for (const PoolAttributes& attributes : {pool, counting, global}) {
+    for (const PoolAttributes& attributes :
+         {pool, counting, over_corners, counting_corners, global}) {
       cases.push_back(MakeAveragePoolCase(in, attributes, type, {8, type.is_signed}, ++seed));
     }
     for (const TensorType output : types) {
@@ -305,6 +317,14 @@ ConvSpec Spec(const Shape& in, int64_t kernel_h, int64_t kernel_w, int64_t out_c
   return {in, conv};
 }
 
+// With strides and dilations that are not the same on both axes.
+ConvSpec ByAxis(ConvSpec spec, int64_t stride_h, int64_t stride_w, int64_t dilation_h,
+                int64_t dilation_w) {
+  spec.conv.stride_height = stride_h, spec.conv.stride_width = stride_w;
+  spec.conv.dilation_height = dilation_h, spec.conv.dilation_width = dilation_w;
+  return spec;
+}
+
 // Shapes are {channels, height, width}. Each is odd in its own way.
 std::vector<NamedSpec> Specs() {
   const Padding around{1, 1, 1, 1};
@@ -320,6 +340,12 @@ std::vector<NamedSpec> Specs() {
       {"conv2d", Spec({32, 2, 2}, 1, 1, 16)},                     // all even
       {"conv2d", Spec({5, 1, 17}, 1, 5, 6, 2, {0, 2, 0, 3})},     // a signal: one row
       {"conv2d", Spec({4, 19, 1}, 3, 1, 3, 1, {2, 0, 2, 0}, 2)},  // one column
+      {"conv2d", ByAxis(Spec({3, 6, 7}, 3, 3, 4, 1, around), 1, 2, 1, 1)},
+      {"conv2d", ByAxis(Spec({4, 7, 6}, 3, 3, 3, 1, around), 2, 1, 1, 1)},
+      {"conv2d", ByAxis(Spec({3, 7, 8}, 2, 3, 4, 1, {1, 2, 0, 1}), 1, 1, 1, 2)},
+      {"conv2d", ByAxis(Spec({5, 8, 7}, 3, 2, 3, 1, {2, 0, 1, 1}), 1, 2, 2, 1)},
+      {"conv2d", ByAxis(Spec({4, 7, 9}, 3, 3, 2, 1, {0, 2, 3, 1}), 2, 1, 1, 2)},
+      {"conv2d", ByAxis(Spec({6, 5, 7}, 1, 1, 5), 1, 2, 1, 1)},  // in place, stride of one axis
       {"depthwise_conv2d", Spec({3, 5, 5}, 3, 3, 3, 1, around, 1, 3)},
       {"depthwise_conv2d", Spec({8, 6, 7}, 3, 3, 8, 2, around, 1, 8)},
       {"depthwise_conv2d", Spec({5, 4, 6}, 5, 5, 5, 1, {2, 2, 2, 2}, 1, 5)},  // 25 taps
@@ -333,6 +359,10 @@ std::vector<NamedSpec> Specs() {
       {"depthwise_conv2d", Spec({4, 8, 3}, 8, 3, 4, 1, {}, 1, 4)},      // whole height
       {"depthwise_conv2d", Spec({3, 4, 4}, 3, 3, 6, 1, around, 1, 3)},  // multiplier 2
       {"depthwise_conv2d", Spec({6, 1, 29}, 1, 3, 6, 1, {0, 2, 0, 2}, 2, 6)},  // one row
+      {"depthwise_conv2d", ByAxis(Spec({4, 6, 7}, 3, 3, 4, 1, around, 1, 4), 1, 2, 1, 1)},
+      {"depthwise_conv2d", ByAxis(Spec({3, 7, 6}, 3, 3, 3, 1, around, 1, 3), 2, 1, 2, 1)},
+      {"depthwise_conv2d", ByAxis(Spec({5, 6, 9}, 3, 3, 5, 1, {0, 2, 1, 1}, 1, 5), 2, 1, 1, 2)},
+      {"depthwise_conv2d", ByAxis(Spec({4, 8, 5}, 3, 2, 4, 1, {2, 0, 1, 1}, 1, 4), 1, 2, 2, 1)},
       {"fully_connected", Spec({17, 1, 1}, 1, 1, 5)},
       {"fully_connected", Spec({9, 2, 2}, 2, 2, 8)},
       {"fully_connected", Spec({331, 1, 1}, 1, 1, 10)},

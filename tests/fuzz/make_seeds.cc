@@ -4,6 +4,7 @@
 #include <fstream>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "codegen/signature.h"
 #include "fmt/format.h"
@@ -326,6 +327,7 @@ enum Method : char {
   kDescribeDataset,
   kDiagnose,
   kTime,
+  kWork,
 };
 
 v1::SubmitJobRequest SmallJob(const std::string& strategy, bool validate_only) {
@@ -377,6 +379,9 @@ void AddConversations(std::vector<std::string>& all) {
     WorkerReport report = Report();
     report.state = Finished{"@lease", result};
     all.push_back(UploadCall(content) + Call(kSynchronize, ToProto(report)) + idle);
+    report.state = Finished{"@next", result};
+    all.push_back(absl::StrCat(After(kTime, Piece("\xff")), idle, UploadCall(content),
+                               Call(kSynchronize, ToProto(report)), idle));
   }
 }
 
@@ -388,6 +393,18 @@ void AddCalls(Seeds& seeds) {
     all.push_back(Call(kSubmitJob, SmallJob(strategy, false)) +
                   Call(kSynchronize, ToProto(Report())));
   }
+  // The whole life of a job, and one that is cut short.
+  const std::string work = After(kWork, Piece("\x1f"));
+  v1::GetArtifactRequest best_of_new;
+  best_of_new.set_job("@new");
+  best_of_new.set_best(true);
+  const std::string submit = Call(kSubmitJob, SmallJob("random", false));
+  const std::string artifact_of_new = Call(kGetArtifact, best_of_new);
+  all.push_back(submit + work + work + artifact_of_new + work + artifact_of_new +
+                Call(kListTrials, OfJob<v1::ListTrialsRequest>("@new")) +
+                Call(kWatchJob, OfJob<v1::WatchJobRequest>("@new")));
+  all.push_back(submit + After(kWork, Piece("\x03")) +
+                Call(kCancelJob, OfJob<v1::CancelJobRequest>("@new")) + work + artifact_of_new);
   for (const char* job : {"@job", "@running", "abcd"}) {
     v1::GetArtifactRequest artifact;
     artifact.set_job(job);
@@ -437,6 +454,7 @@ bool Write(const Seeds& seeds, const std::filesystem::path& folder) {
 }  // namespace
 }  // namespace mico
 
+// NOLINTNEXTLINE(bugprone-exception-escape): whoever calls it by hand sees what was thrown
 int main(int count, char** arguments) {
   if (count != 2) {
     fmt::print(stderr, "make_seeds: needed: the folder of the corpora\n");

@@ -1,7 +1,8 @@
 // Everything that somebody can say to the server: an input is a few calls, one after another, to
 // the real services over a real coordinator and database. A call is a byte that chooses the method,
 // then the request's bytes as one piece. Texts like "@job" in a request stand for what this server
-// has (ServiceState::names), because no mutation finds a digest.
+// has (ServiceState::names), because no mutation finds a digest; "@new" and "@next" for the job and
+// the lease that an earlier call of the same input was given.
 #include <functional>
 
 #include "fmt/format.h"
@@ -12,7 +13,7 @@
 namespace mico::fuzz {
 namespace {
 
-constexpr int kMostCalls = 8;
+constexpr int kMostCalls = 12;
 
 ServiceState& State() {
   static ServiceState state;
@@ -33,12 +34,12 @@ void PutNames(google::protobuf::Message& message) {
         const std::string text = field->is_repeated()
                                      ? reflection->GetRepeatedString(message, field, i)
                                      : reflection->GetString(message, field);
-        const auto name = State().names().find(text);
-        if (name == State().names().end()) continue;
+        const std::string* name = State().Find(text);
+        if (name == nullptr) continue;
         if (field->is_repeated()) {
-          reflection->SetRepeatedString(&message, field, i, name->second);
+          reflection->SetRepeatedString(&message, field, i, *name);
         } else {
-          reflection->SetString(&message, field, name->second);
+          reflection->SetString(&message, field, *name);
         }
       }
     }
@@ -51,6 +52,16 @@ bool Read(std::string_view bytes, Request& request) {
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
   PutNames(request);
   return true;
+}
+
+// What later calls of the input can speak of.
+template <typename Response>
+void Remember(const Response&) {}
+void Remember(const v1::SubmitJobResponse& response) {
+  State().SetName("@new", response.job().id());
+}
+void Remember(const v1::SynchronizeResponse& response) {
+  if (response.has_order()) State().SetName("@next", response.order().lease_id());
 }
 
 // Whether a call that ended so may have changed anything.
@@ -79,6 +90,7 @@ Method Unary(const char* name, bool changes, Service& (ServiceState::*service)()
             Require(status.error_code() != grpc::StatusCode::INTERNAL &&
                         status.error_code() != grpc::StatusCode::UNKNOWN,
                     "no request makes the server fail");
+            if (status.ok()) Remember(response);
             return changes && MayHaveChanged(status);
           }};
 }
@@ -95,15 +107,16 @@ bool Download(std::string_view bytes) {
   return false;
 }
 
-// Only of jobs that have ended: others are watched until the deadline.
+// Not of a job that runs: the server looks whether anybody still watches four times a second.
 bool Watch(std::string_view bytes) {
   v1::WatchJobRequest request;
-  if (!Read(bytes, request) || request.job() == State().names().at("@running")) return false;
+  if (!Read(bytes, request) || State().Runs(request.job())) return false;
   grpc::ClientContext context;
   const auto reader =
       v1::ExplorationService::NewStub(State().Channel())->WatchJob(&context, request);
   v1::Job job;
-  if (reader->Read(&job) && job.ended_ms() == 0) context.TryCancel();
+  while (reader->Read(&job)) {
+  }
   reader->Finish();
   return false;
 }
@@ -126,6 +139,12 @@ bool Upload(std::string_view bytes) {
 bool Wait(std::string_view bytes) {
   const int tenths = bytes.empty() ? 1 : static_cast<uint8_t>(bytes[0]);
   State().clock().Advance(tenths * WorkQueueOptions().lease_duration / 10);
+  return true;
+}
+
+// An honest worker takes what there is and does it: up to 31 calls of its verb.
+bool Work(std::string_view bytes) {
+  State().Work(bytes.empty() ? 1 : static_cast<uint8_t>(bytes[0]) % 32);
   return true;
 }
 
@@ -165,6 +184,7 @@ const std::vector<Method>& Methods() {
     }
     Require(all.size() == described, "service_fuzz knows every method of the services");
     all.push_back({"time", Wait});
+    all.push_back({"work", Work});
     return all;
   }();
   return methods;

@@ -5,14 +5,14 @@
 #include "spdlog/spdlog.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/scratch_folder.h"
-#include "tests/integration/fake_worker.h"
 #include "tests/integration/small_network.h"
 
 namespace mico::fuzz {
 namespace {
 
-// Any: lease ids then are the same in every process, so that inputs can be repeated.
-constexpr uint64_t kIds = 1;
+// Any two: lease ids then are the same in every process, so that inputs can be repeated, and those
+// of the past do not come again.
+constexpr uint64_t kPastIds = 1, kIds = 2;
 
 v1::Job JobOf(ExplorationServiceImpl& service, const std::string& id) {
   grpc::ServerContext context;
@@ -28,30 +28,31 @@ v1::Job JobOf(ExplorationServiceImpl& service, const std::string& id) {
 ServiceState::ServiceState() : folder_(ScratchFolder() / "server") {
   spdlog::set_level(spdlog::level::off);
   std::filesystem::create_directory(folder_);
-  Open();
+  Open(kPastIds);
   MakePast();
   Close();
   std::filesystem::copy(folder_ / "mico.sqlite", folder_ / "past.sqlite");
-  Open();
+  Open(kIds);
 }
 
 ServiceState::~ServiceState() { Close(); }
 
 void ServiceState::Reset() {
   Close();
+  later_names_.clear();
   for (const char* suffix : {"", "-wal", "-shm"}) {
     std::filesystem::remove(folder_ / fmt::format("mico.sqlite{}", suffix));
   }
   std::filesystem::copy(folder_ / "past.sqlite", folder_ / "mico.sqlite");
-  Open();
+  Open(kIds);
 }
 
-void ServiceState::Open() {
+void ServiceState::Open(uint64_t ids) {
   auto blobs = BlobStore::Open(folder_ / "blobs").value();
   auto store = Store::Open(folder_ / "mico.sqlite").value();
   static const OnnxImporter importer;
   auto coordinator =
-      Coordinator::Start(*store, *blobs, importer, clock_, Random(kIds), CoordinatorOptions{})
+      Coordinator::Start(*store, *blobs, importer, clock_, Random(ids), CoordinatorOptions{})
           .value();
   Coordinator& decides = *coordinator;
   BlobStore& bulky = *blobs;
@@ -61,7 +62,7 @@ void ServiceState::Open() {
   parts_.reset(new Parts{std::move(blobs), std::move(store), std::move(coordinator),
                          std::move(storage), WorkerServiceImpl(decides),
                          ExplorationServiceImpl(decides, looks, clock_),
-                         BlobServiceImpl(bulky, durable, clock_), nullptr});
+                         BlobServiceImpl(bulky, durable, clock_), nullptr, nullptr});
 }
 
 void ServiceState::Close() {
@@ -72,18 +73,41 @@ void ServiceState::Close() {
   parts_.reset();
 }
 
+std::string ServiceState::Address() const {
+  return fmt::format("unix:{}", (folder_ / "socket").string());
+}
+
 std::shared_ptr<grpc::Channel> ServiceState::Channel() {
-  const std::string address = fmt::format("unix:{}", (folder_ / "socket").string());
   if (parts_->server == nullptr) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    builder.AddListeningPort(Address(), grpc::InsecureServerCredentials());
     builder.RegisterService(&parts_->workers);
     builder.RegisterService(&parts_->exploration);
     builder.RegisterService(&parts_->blob_service);
     parts_->server = builder.BuildAndStart();
     Require(parts_->server != nullptr, "the server listens in the scratch folder");
   }
-  return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  return grpc::CreateChannel(Address(), grpc::InsecureChannelCredentials());
+}
+
+const std::string* ServiceState::Find(const std::string& name) const {
+  for (const auto* names : {&later_names_, &names_}) {
+    if (const auto found = names->find(name); found != names->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+bool ServiceState::Runs(const std::string& job) {
+  const absl::StatusOr<JobSnapshot> snapshot = parts_->coordinator->GetJob(job);
+  return snapshot.ok() && !HasEnded(snapshot->record.state);
+}
+
+void ServiceState::Work(int steps) {
+  if (parts_->worker == nullptr) {
+    Channel();  // starts the server
+    parts_->worker = std::make_unique<FakeWorker>(Address(), "worker-2");
+  }
+  for (int step = 0; step < steps; ++step) parts_->worker->Step();
 }
 
 std::string ServiceState::SubmitSmallJob(uint64_t seed) {
@@ -108,7 +132,7 @@ void ServiceState::MakePast() {
   const std::unique_ptr<v1::BlobService::Stub> blobs = v1::BlobService::NewStub(Channel());
   names_["@model"] = UploadBlob(*blobs, SmallNetwork()).value().hex();
   names_["@data"] = UploadBlob(*blobs, SmallData()).value().hex();
-  FakeWorker worker(fmt::format("unix:{}", (folder_ / "socket").string()), "worker-1");
+  FakeWorker worker(Address(), "worker-1");
   worker.Step();
   names_["@job"] = SubmitSmallJob(1);
   const auto has_ended = [&] { return JobOf(parts_->exploration, names_["@job"]).ended_ms() > 0; };

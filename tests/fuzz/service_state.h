@@ -15,6 +15,7 @@
 #include "server/coordinator.h"
 #include "server/exploration_service.h"
 #include "server/worker_service.h"
+#include "tests/integration/fake_worker.h"
 
 namespace mico::fuzz {
 
@@ -37,8 +38,14 @@ class ServiceState {
   // To the services over gRPC, for calls with streams.
   std::shared_ptr<grpc::Channel> Channel();
 
-  // What stands for an id or a digest of this server in an input: "@model", "@lease", ...
-  const std::map<std::string, std::string>& names() const { return names_; }
+  // The id or the digest of this server that `name` stands for in an input ("@model", "@lease",
+  // ...), or null. What SetName says holds until Reset.
+  const std::string* Find(const std::string& name) const;
+  void SetName(const std::string& name, const std::string& value) { later_names_[name] = value; }
+  // There is such a job, and it has not ended.
+  bool Runs(const std::string& job);
+  // So many steps of an honest worker of its own; what it holds afterwards it keeps until Reset.
+  void Work(int steps);
 
  private:
   // Destroyed from the last member to the first.
@@ -51,16 +58,18 @@ class ServiceState {
     ExplorationServiceImpl exploration;
     BlobServiceImpl blob_service;
     std::unique_ptr<grpc::Server> server;
+    std::unique_ptr<FakeWorker> worker;
   };
 
-  void Open();
+  void Open(uint64_t ids);
   void Close();
+  std::string Address() const;
   void MakePast();
   std::string SubmitSmallJob(uint64_t seed);
 
   const std::filesystem::path folder_;
   ManualClock clock_;
-  std::map<std::string, std::string> names_;
+  std::map<std::string, std::string> names_, later_names_;
   std::unique_ptr<Parts> parts_;
 };
 

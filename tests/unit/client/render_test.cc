@@ -238,6 +238,24 @@ TEST(RenderChartTest, AFrontThatReachesFarDownKeepsMostOfTheHeight) {
                                                  "   worse |oo      \n"));
 }
 
+TEST(RenderChartTest, NetworksThatAnswerNothingRightHaveAPlace) {
+  v1::Job job;
+  *job.add_front() = MakeTrial(1, 100, 0, {{8, 8}});
+  *job.add_front() = MakeTrial(2, 200, 0, {{8, 8}});
+
+  EXPECT_THAT(RenderChart(job, 5, 2), StartsWith("  0.00 % |o   o\n"
+                                                 "  0.00 % |     \n"));
+}
+
+TEST(RenderChartTest, TheLongestLatencyHasAPlace) {
+  v1::Job job;
+  *job.add_front() = MakeTrial(1, 0, 900, {{8, 8}});
+  *job.add_front() = MakeTrial(2, INT64_MAX, 900, {{8, 8}});
+
+  EXPECT_THAT(RenderChart(job, 5, 2),
+              AllOf(StartsWith(" 90.00 % |o   o\n"), HasSubstr("9,223,372,036,854,775,807")));
+}
+
 TEST(RenderChartTest, OnePointIsEnough) {
   v1::Job job;
   *job.add_front() = MakeTrial(1, 0, 900, {{8, 8}});
