@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,6 +33,10 @@ absl::StatusOr<Target> FromProto(const v1::Target& message);
 
 v1::Check ToProto(const Check& check);
 absl::StatusOr<Check> FromProto(const v1::Check& message);
+
+// At most 100; errors call them `field`.
+absl::StatusOr<std::vector<Check>> ReadChecks(
+    std::string_view field, const google::protobuf::RepeatedPtrField<v1::Check>& messages);
 
 v1::TargetHealth ToProto(const TargetHealth& health);
 absl::StatusOr<TargetHealth> FromProto(const v1::TargetHealth& message);

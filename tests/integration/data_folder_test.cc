@@ -7,6 +7,8 @@
 
 #include "SQLiteCpp/SQLiteCpp.h"
 #include "base/random.h"
+#include "db/checksum_vfs.h"
+#include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
 #include "tests/integration/service.h"
 #include "tests/support/small_disk.h"
@@ -42,12 +44,16 @@ class DataFolderTest : public ServiceTest {
   // An open job with some results.
   std::string OpenJob(uint64_t seed, const std::string& model = SmallNetwork()) {
     FakeWorker worker = AnnouncedWorker("a");
-    v1::SubmitJobRequest request = SmallJob();
+    const std::string id = Submit(Job(seed, model)).job().id();
+    worker.StepUntil([&] { return GetJob(id).trials_finished() > 20; });
+    EXPECT_FALSE(HasEnded(id));
+    return id;
+  }
+  v1::SubmitJobRequest Job(uint64_t seed, const std::string& model) {
+    v1::SubmitJobRequest request = SmallJob("random", 200);
     request.mutable_spec()->set_seed(seed);
     request.mutable_spec()->set_model_digest(UploadBlob(*blobs_, model).value().hex());
-    const std::string id = Submit(request).job().id();
-    for (int step = 0; step < 12; ++step) worker.Step();
-    return id;
+    return request;
   }
   std::string PackageOf(const std::string& job) {
     SQLite::Database file(database().string(), SQLite::OPEN_READONLY);
@@ -62,13 +68,14 @@ TEST_F(DataFolderTest, AFolderInUseByAnotherServerIsRefused) {
   const absl::Status refused = TryStart();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()),
-              AllOf(HasSubstr(data().string()), HasSubstr("another mico-server")));
+              AllOf(HasSubstr(data().string()), HasSubstr(fmt::format("process id {}", getpid())),
+                    HasSubstr("the way back")));
 }
 
 TEST_F(DataFolderTest, AFolderOfANewerVersionIsRefusedAndLeftAsItWas) {
   server_.reset();
   {
-    SQLite::Database file(database().string(), SQLite::OPEN_READWRITE);
+    SQLite::Database file(database().string(), SQLite::OPEN_READWRITE, 1000, ChecksumVfs());
     file.exec("PRAGMA user_version = 999");
   }
   const absl::Status refused = TryStart();
@@ -170,9 +177,7 @@ TEST_F(DataFolderTest, AJobWhoseNetworkIsDamagedIsSetAsideAndTheOthersGoOn) {
   EXPECT_EQ(GetJob(whole).state(), v1::JOB_STATE_DONE);
 
   // The way back.
-  v1::SubmitJobRequest request = SmallJob();
-  request.mutable_spec()->set_seed(1);
-  EXPECT_EQ(Submit(request).job().id(), damaged);
+  EXPECT_EQ(Submit(Job(1, SmallNetwork())).job().id(), damaged);
   worker.StepUntil([&] { return HasEnded(damaged); });
   EXPECT_EQ(GetJob(damaged).state(), v1::JOB_STATE_DONE) << GetJob(damaged).error();
 }

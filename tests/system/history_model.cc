@@ -73,7 +73,7 @@ void HistoryModel::Read(const std::filesystem::path& history) {
 
 std::vector<std::string> HistoryModel::Contradictions(
     const std::filesystem::path& database_file) const {
-  SQLite::Database database(database_file.string(), SQLite::OPEN_READWRITE);
+  SQLite::Database database(database_file.string(), SQLite::OPEN_READONLY);
   const Tables tables = ReadTables(database);
   std::vector<std::string> found;
   const std::string check = database.execAndGet("PRAGMA quick_check").getString();

@@ -56,13 +56,14 @@ class LeavingTest : public ServiceFixture {
   std::string Database() const { return (Path("data") / "mico.sqlite").string(); }
 };
 
-TEST_F(LeavingTest, AWorkerAskedToLeaveHandsBackWhatItHoldsAndExitsWithZero) {
+// One service for all of it, because its target is profiled once then.
+TEST_F(LeavingTest, WhoIsAskedToLeaveHandsBackAndWhoSleepsBeyondItsLeaseIsRefused) {
   StartServer("data");
   StartWorker(0);
   WaitForTarget();
   const std::string id = Submit(ExampleJob("leaving")).id();
   WaitForProgress(id, 3);
-  const Lease held = WaitForEvaluation();
+  Lease held = WaitForEvaluation();
   workers_[0]->Signal(SIGTERM);
   EXPECT_EQ(workers_[0]->Wait(std::chrono::seconds(30)), 0) << WorkerLog(0);
   // Not by the end of the lease: what was finished is completed, what was not is handed back.
@@ -75,39 +76,37 @@ TEST_F(LeavingTest, AWorkerAskedToLeaveHandsBackWhatItHoldsAndExitsWithZero) {
   server_process_->Signal(SIGTERM);
   EXPECT_EQ(server_process_->Wait(std::chrono::seconds(30)), 0);
   StartServer("data");
-  const v1::Job job = WaitForEnd(id);
-  EXPECT_EQ(job.state(), v1::JOB_STATE_DONE) << job.error();
+  const v1::Job left = WaitForEnd(id);
+  EXPECT_EQ(left.state(), v1::JOB_STATE_DONE) << left.error();
   EXPECT_EQ(LeasesOf(held.task, "completed"), 1) << "done once";
-  workers_[1]->Signal(SIGTERM);
-  EXPECT_EQ(workers_[1]->Wait(std::chrono::seconds(30)), 0) << WorkerLog(1);
-}
 
-TEST_F(LeavingTest, AWorkerThatSleepsBeyondItsLeaseIsRefusedAndItsTaskDoneOnce) {
-  StartServer("data");
-  StartWorker(0);
-  WaitForTarget();
-  const std::string id = Submit(ExampleJob("sleeping")).id();
-  WaitForProgress(id, 3);
-  Lease held = WaitForEvaluation();
-  workers_[0]->Signal(SIGSTOP);
+  v1::SubmitJobRequest another = ExampleJob("sleeping");
+  another.mutable_spec()->set_trials(81);
+  const std::string second = Submit(another).id();
+  WaitForProgress(second, 3);
+  WaitForEvaluation();
+  workers_[1]->Signal(SIGSTOP);
   held = WaitForEvaluation();  // what it holds for as long as it sleeps
-  StartWorker(1);
-  const v1::Job job = WaitForEnd(id);
+  StartWorker(2);
+  const v1::Job job = WaitForEnd(second);
   EXPECT_EQ(job.state(), v1::JOB_STATE_DONE) << job.error();
   EXPECT_EQ(StateOf(held), "lost");
   EXPECT_EQ(LeasesOf(held.task, "completed"), 1);
 
-  workers_[0]->Signal(SIGCONT);
+  workers_[1]->Signal(SIGCONT);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (WorkerLog(0).find("the lease is lost") == std::string::npos &&
+  while (WorkerLog(1).find("the lease is lost") == std::string::npos &&
          std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  EXPECT_THAT(WorkerLog(0), HasSubstr("the lease is lost"));
+  EXPECT_THAT(WorkerLog(1), HasSubstr("the lease is lost"));
   EXPECT_EQ(StateOf(held), "lost");
   EXPECT_EQ(LeasesOf(held.task, "completed"), 1) << "still counted once";
-  EXPECT_EQ(FrontAsText(GetJob(id)), FrontAsText(job));
-  StopWorkers();
+  EXPECT_EQ(FrontAsText(GetJob(second)), FrontAsText(job));
+  for (const size_t index : {1, 2}) {
+    workers_[index]->Signal(SIGTERM);
+    EXPECT_EQ(workers_[index]->Wait(std::chrono::seconds(60)), 0) << WorkerLog(index);
+  }
 }
 
 }  // namespace
