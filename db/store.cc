@@ -139,7 +139,7 @@ absl::Status Store::ReadWith(const std::function<void(StoreView&)>& query) {
     reader = std::move(idle_readers_.back());
     idle_readers_.pop_back();
   }
-  const absl::Status status = Guard(reader->file(), [&] {
+  absl::Status status = Guard(reader->file(), [&] {
     StoreView view(*reader);
     query(view);
     return absl::OkStatus();
