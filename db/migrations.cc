@@ -199,7 +199,11 @@ ALTER TABLE trials ADD COLUMN test_low REAL;
 ALTER TABLE trials ADD COLUMN test_high REAL;
 )sql";
 
-constexpr std::array<std::string_view, 2> kMigrations{kFirst, kMetrics};
+// Pages with checksums (ADR 7) are made when a file is opened. The number keeps servers out that
+// would write pages without.
+constexpr std::string_view kChecksums = "SELECT 1;";
+
+constexpr std::array<std::string_view, 3> kMigrations{kFirst, kMetrics, kChecksums};
 
 }  // namespace
 

@@ -65,11 +65,11 @@ Check StorageLook::LookAtDatabase() const {
   if (result.ok() && *result == "ok" && !error) {
     return Make("database", Check::State::kOk, fmt::format("quick_check ok, {}", size));
   }
-  return Make(
-      "database", Check::State::kFault,
-      fmt::format("quick_check: {}; {}",
-                  result.ok() ? *result : std::string(result.status().message()), size),
-      fmt::format("sqlite3 {} 'PRAGMA integrity_check'", (data_dir_ / "mico.sqlite").string()));
+  return Make("database", Check::State::kFault,
+              fmt::format("quick_check: {}; {}",
+                          result.ok() ? *result : std::string(result.status().message()), size),
+              fmt::format("sqlite3 -readonly {} 'PRAGMA integrity_check'",
+                          (data_dir_ / "mico.sqlite").string()));
 }
 
 Check StorageLook::LookAtBlobs() const {

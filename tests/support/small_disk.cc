@@ -1,6 +1,7 @@
 #include "tests/support/small_disk.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@ std::unique_ptr<SmallDisk> SmallDisk::Mount(int64_t bytes) {
   absl::StatusOr<TemporaryFolder> folder = TemporaryFolder::Create();
   if (!folder.ok()) return nullptr;
   const std::string options = "size=" + std::to_string(bytes);
+  if (unshare(CLONE_NEWNS) != 0) return nullptr;
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return nullptr;
   if (mount("tmpfs", folder->path().c_str(), "tmpfs", 0, options.c_str()) != 0) return nullptr;
   return std::unique_ptr<SmallDisk>(new SmallDisk(*std::move(folder)));
 }

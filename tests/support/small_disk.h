@@ -8,7 +8,9 @@
 
 namespace mico {
 
-// A disk of a few MiB (tmpfs) that can be filled to the last byte and emptied again.
+// A disk of a few MiB (tmpfs) that can be filled to the last byte and emptied again. Only this
+// process and its children see it, and it is gone with them at the latest. To be mounted before
+// there are threads that shall see it.
 class SmallDisk {
  public:
   // Null where this process may not mount: tests skip then, and say so.

@@ -9,7 +9,7 @@
 #include "db/data_folder.h"
 #include "db/migrations.h"
 #include "db/store.h"
-#include "tests/unit/db/small_disk.h"
+#include "tests/support/small_disk.h"
 
 namespace mico {
 namespace {
@@ -37,7 +37,7 @@ class FullDiskTest : public testing::Test {
     return store.Read([](StoreView& view) { return view.ListTargets(); }).value().size();
   }
 
-  std::optional<SmallDisk> disk_ = SmallDisk::Mount(2048);
+  const std::unique_ptr<SmallDisk> disk_ = SmallDisk::Mount(2 << 20);
 };
 
 TEST_F(FullDiskTest, AStoreRefusesChangesAndAnswersUntilThereIsRoomAgain) {
@@ -51,7 +51,7 @@ TEST_F(FullDiskTest, AStoreRefusesChangesAndAnswersUntilThereIsRoomAgain) {
     EXPECT_THAT(status.message(), HasSubstr("free space"));
     EXPECT_EQ(Targets(*store), 1u);
   }
-  disk_->Free();
+  disk_->MakeRoom();
   EXPECT_TRUE(AddTarget(*store, "after", 100'000).ok());
   EXPECT_EQ(Targets(*store), 2u);
   EXPECT_EQ(store->Read([](StoreView& view) { return view.QuickCheck(); }).value(), "ok");
@@ -71,7 +71,7 @@ TEST_F(FullDiskTest, ABlobIsRefusedAndLeavesNothingAndOthersAreRead) {
   }
   EXPECT_FALSE(blobs->Has(Digest::Of(large)));
   EXPECT_EQ(blobs->Read(before).value(), "before");
-  disk_->Free();
+  disk_->MakeRoom();
   EXPECT_TRUE(blobs->Put(large).ok());
   EXPECT_EQ(blobs->Read(Digest::Of(large)).value(), large);
 }
@@ -85,7 +85,7 @@ TEST_F(FullDiskTest, AServerThatStartsThereHearsWhatIsWrong) {
     EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
     EXPECT_THAT(status.message(), HasSubstr("free space"));
   }
-  disk_->Free();
+  disk_->MakeRoom();
   EXPECT_TRUE(DataFolder::Open(disk_->path()).ok());
   EXPECT_TRUE(Store::Open(Database()).ok());
 }
@@ -102,7 +102,7 @@ TEST_F(FullDiskTest, AnOldDatabaseThatHasNoRoomForItsChecksumsStaysAsItIs) {
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_TRUE(ReadFile(Database()).value() == before);
   EXPECT_FALSE(std::filesystem::exists(Database().string() + ".new"));
-  disk_->Free();
+  disk_->MakeRoom();
   const std::unique_ptr<Store> store = Store::Open(Database()).value();
   EXPECT_EQ(Targets(*store), 1u);
 }
@@ -110,7 +110,7 @@ TEST_F(FullDiskTest, AnOldDatabaseThatHasNoRoomForItsChecksumsStaysAsItIs) {
 TEST_F(FullDiskTest, AReadOnlyDiskIsRefusedAtTheDoor) {
   ASSERT_TRUE(Store::Open(Database()).ok());
   ASSERT_TRUE(BlobStore::Open(disk_->path() / "blobs").ok());
-  disk_->MakeReadOnly();
+  disk_->SetReadOnly(true);
   for (const absl::Status& status :
        {DataFolder::Open(disk_->path()).status(), DataFolder::Open(disk_->path() / "new").status(),
         Store::Open(Database()).status(), BlobStore::Open(disk_->path() / "blobs").status(),
@@ -125,7 +125,7 @@ TEST_F(FullDiskTest, AReadOnlyDiskIsRefusedAtTheDoor) {
 TEST_F(FullDiskTest, BlobsOfADiskThatBecameReadOnlyAreStillRead) {
   const std::unique_ptr<BlobStore> blobs = BlobStore::Open(disk_->path() / "blobs").value();
   const Digest digest = blobs->Put("bytes").value();
-  disk_->MakeReadOnly();
+  disk_->SetReadOnly(true);
   EXPECT_EQ(blobs->Read(digest).value(), "bytes");
   EXPECT_TRUE(absl::IsFailedPrecondition(blobs->Put("others").status()));
 }

@@ -9,6 +9,7 @@
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
+#include "tests/support/small_disk.h"
 #include "worker/server_channel.h"
 
 namespace mico {
@@ -164,6 +165,24 @@ TEST_F(BlobCacheTest, TheBlobUsedLongestAgoIsDeletedFirst) {
   EXPECT_TRUE(IsKept(first));
   EXPECT_FALSE(IsKept(second));
   EXPECT_TRUE(IsKept(third));
+}
+
+TEST_F(BlobCacheTest, AFullDiskCostsTimeAndNothingElse) {
+  const std::unique_ptr<SmallDisk> disk = SmallDisk::Mount(1 << 20);
+  if (disk == nullptr) GTEST_SKIP() << "SKIPPED: this process may not mount a tmpfs";
+  options_.folder = disk->path() / "blobs";
+  const std::unique_ptr<BlobCache> cache = Open();
+  const std::string bytes(200'000, 'x');
+  const Digest digest = OnServer(bytes);
+  disk->Fill();
+
+  EXPECT_EQ(*cache->Get(digest, nullptr), bytes);
+  EXPECT_FALSE(IsKept(digest));
+  EXPECT_TRUE(fs::is_empty(options_.folder)) << "nothing half written";
+
+  disk->MakeRoom();
+  EXPECT_EQ(*cache->Get(digest, nullptr), bytes);
+  EXPECT_TRUE(IsKept(digest));
 }
 
 TEST_F(BlobCacheTest, ATooLargeBlobIsRefused) {
