@@ -42,7 +42,7 @@ class DataFolderTest : public ServiceTest {
     return Server::Start(options_, clock_).status();
   }
   // An open job with some results.
-  std::string OpenJob(uint64_t seed, const std::string& model = SmallNetwork()) {
+  std::string OpenJob(uint64_t seed, const std::string& model = LongNetwork(3)) {
     FakeWorker worker = AnnouncedWorker("a");
     const std::string id = Submit(Job(seed, model)).job().id();
     worker.StepUntil([&] { return GetJob(id).trials_finished() > 20; });
@@ -50,7 +50,7 @@ class DataFolderTest : public ServiceTest {
     return id;
   }
   v1::SubmitJobRequest Job(uint64_t seed, const std::string& model) {
-    v1::SubmitJobRequest request = SmallJob("random", 200);
+    v1::SubmitJobRequest request = SmallJob("random", 600);
     request.mutable_spec()->set_seed(seed);
     request.mutable_spec()->set_model_digest(UploadBlob(*blobs_, model).value().hex());
     return request;
@@ -163,8 +163,8 @@ TEST_F(DataFolderTest, ADamagedDatabaseIsRefusedByNameOrServedRight) {
 }
 
 TEST_F(DataFolderTest, AJobWhoseNetworkIsDamagedIsSetAsideAndTheOthersGoOn) {
-  const std::string damaged = OpenJob(1);
-  const std::string whole = OpenJob(2, LongNetwork(3));
+  const std::string whole = OpenJob(2, LongNetwork(4));
+  const std::string damaged = Submit(Job(1, LongNetwork(3))).job().id();
   const std::string package = PackageOf(damaged);
   server_.reset();
   FlipBit(BlobFile(package), 100, 3);
@@ -172,12 +172,13 @@ TEST_F(DataFolderTest, AJobWhoseNetworkIsDamagedIsSetAsideAndTheOthersGoOn) {
   const v1::Job job = GetJob(damaged);
   EXPECT_EQ(job.state(), v1::JOB_STATE_FAILED);
   EXPECT_THAT(job.error(), AllOf(HasSubstr(package), HasSubstr("submit the same job again")));
+  clock_.Advance(options_.coordinator.queue.lease_duration);  // of a worker that is gone
   FakeWorker worker = AnnouncedWorker("b");
   worker.StepUntil([&] { return HasEnded(whole); });
   EXPECT_EQ(GetJob(whole).state(), v1::JOB_STATE_DONE);
 
   // The way back.
-  EXPECT_EQ(Submit(Job(1, SmallNetwork())).job().id(), damaged);
+  EXPECT_EQ(Submit(Job(1, LongNetwork(3))).job().id(), damaged);
   worker.StepUntil([&] { return HasEnded(damaged); });
   EXPECT_EQ(GetJob(damaged).state(), v1::JOB_STATE_DONE) << GetJob(damaged).error();
 }
