@@ -72,7 +72,7 @@ class WatchTest : public ServiceTest {
  protected:
   // A job in the middle of its search, and the worker that holds one of its tasks.
   std::string SearchingJob(FakeWorker& worker) {
-    const std::string id = Submit(SmallJob("random", 2000)).job().id();
+    std::string id = Submit(SmallJob("random", 2000)).job().id();
     worker.StepUntil([&] { return GetJob(id).trials_finished() > 30; });
     return id;
   }
@@ -95,6 +95,7 @@ TEST_F(WatchTest, ReadersThatNeverReadCostNobodyAnything) {
   FakeWorker worker = AnnouncedWorker("w1");
   const std::string id = SearchingJob(worker);
   std::vector<std::unique_ptr<SilentWatcher>> watchers;
+  watchers.reserve(kWatchers);
   for (int i = 0; i < kWatchers; ++i) {
     watchers.push_back(std::make_unique<SilentWatcher>(address(), id));
   }
