@@ -30,8 +30,15 @@ if(MICO_SANITIZE)
   add_compile_options(-fsanitize=${MICO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${MICO_SANITIZE})
   # Line tables are all that a report needs; whole debug information doubles the time of a build.
-  set(CMAKE_C_FLAGS_DEBUG "-O1 -gline-tables-only")
-  set(CMAKE_CXX_FLAGS_DEBUG "-O1 -gline-tables-only")
+  # Fuzzing lives of many runs a second; the tests with threads are short, so that not optimizing
+  # them saves a quarter of the time that the stage takes.
+  if(MICO_SANITIZE MATCHES thread)
+    set(MICO_SANITIZE_OPTIMIZATION -O0)
+  else()
+    set(MICO_SANITIZE_OPTIMIZATION -O1)
+  endif()
+  set(CMAKE_C_FLAGS_DEBUG "${MICO_SANITIZE_OPTIMIZATION} -gline-tables-only")
+  set(CMAKE_CXX_FLAGS_DEBUG "${MICO_SANITIZE_OPTIMIZATION} -gline-tables-only")
   # What AddressSanitizer cannot see: an index beyond size() but inside capacity(), an empty optional.
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
 endif()

@@ -64,7 +64,7 @@ merge() {
   local name="$1" kept="tests/fuzz/corpus/$1" thin="$folder/thin/$1"
   rm -rf "$thin"
   mkdir -p "$thin" "$folder/found/$name" "$kept"
-  "$folder/${name}_fuzz" -merge=1 -use_counters=0 -max_len="$(longest "$name")" "$thin" "$kept" \
+  "$folder/${name}_fuzz" -set_cover_merge=1 -use_counters=0 -max_len="$(longest "$name")" "$thin" "$kept" \
     "$folder/found/$name" >"$folder/$name-merge.log" 2>&1 || { tail -20 "$folder/$name-merge.log"; return 1; }
   rm -f "$kept"/*
   cp "$thin"/* "$kept"/

@@ -12,13 +12,13 @@
 # What changed: since the fork from origin/main (or main); on main itself, where nothing has forked,
 # in the last 20 commits, or as many as a shallow clone has. MICO_LINT_BASE names another commit. A
 # changed header counts as a change of the sources of its name and of their tests. A source takes 10
-# to 20 seconds, so of more than 60, and of a tree without history, 60 are drawn: others for every
+# to 20 seconds, so of more than 40, and of a tree without history, 40 are drawn: others for every
 # commit, the same for the same one.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 preset="${MICO_LINT_PRESET:-ci}"
 commits=20
-most_sources=60
+most_sources=40
 
 sources() { git ls-files -- '*.cc' 2>/dev/null || find . -name '*.cc' -not -path './build/*' -printf '%P\n'; }
 formatted() {

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, runs every check, prints the time of each stage.
-#   deploy/test.sh [--only STAGE[,STAGE...]] [PRESET]      default: the stages of CI, preset ci
-# Stages of CI:    format build architecture unit conformance golden integration system
-# Others, by name: tidy asan fuzz tsan (asan and fuzz share a build; all three leave out libtorch)
+#   deploy/test.sh [--only STAGE[,STAGE...]] [PRESET]      default: every stage, preset ci
+# Stages, in this order:
+#   format build architecture unit conformance golden integration system   of the preset's build
+#   tidy          clang-tidy of what changed, at most 40 sources
+#   asan          unit and integration tiers under AddressSanitizer and UndefinedBehaviorSanitizer
+#   fuzz          every target of tests/fuzz for a minute, in the same build
+#   tsan          the tests with threads of ours under ThreadSanitizer
+# The last three have builds of their own, without libtorch.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-ci_stages=(format build architecture unit conformance golden integration system)
-all_stages=("${ci_stages[@]}" tidy asan fuzz tsan)
+all_stages=(format build architecture unit conformance golden integration system tidy asan fuzz tsan)
 usage() {
   echo "deploy/test.sh: $1; usage: deploy/test.sh [--only STAGE[,STAGE...]] [PRESET]" >&2
   echo "stages: ${all_stages[*]}" >&2
@@ -28,7 +32,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#wanted[@]} -gt 0 ] || wanted=("${ci_stages[@]}")
+[ ${#wanted[@]} -gt 0 ] || wanted=("${all_stages[@]}")
 for name in "${wanted[@]}"; do
   [[ " ${all_stages[*]} " == *" $name "* ]] || usage "no stage '$name'"
 done

@@ -4,10 +4,12 @@
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/base/config.h"
 #include "absl/synchronization/mutex.h"
@@ -15,6 +17,9 @@
 
 #define MICO_QUOTE_EXPANDED(text) #text
 #define MICO_QUOTE(text) MICO_QUOTE_EXPANDED(text)
+
+// The linker's names for where the program's own code begins and ends.
+extern "C" char __executable_start, etext;
 
 namespace mico {
 namespace {
@@ -33,44 +38,76 @@ Function* Original(std::string_view symbol) {
   return reinterpret_cast<Function*>(found);
 }
 
+// Our code is all in the program itself; what is in shared libraries is not instrumented.
+bool IsOurs(const void* caller) { return caller >= &__executable_start && caller < &etext; }
+
+// What this thread holds that our code has locked. Of these ThreadSanitizer knows that they are
+// mutexes, and watches their order. Of gRPC's and abseil's own it hears only that one thread's
+// unlock comes before the next one's lock: their order is not ours to mend, and they lock and
+// unlock on ways that are not seen here.
+thread_local std::vector<const void*> held;
+
 // ThreadSanitizer looks away between construction and destruction; the lock is held afterwards.
 class Locking {
  public:
-  explicit Locking(absl::Mutex* mutex, unsigned flags = 0) : mutex_(mutex), flags_(flags) {
-    __tsan_mutex_pre_lock(mutex_, flags_);
+  Locking(void* mutex, bool is_ours, unsigned flags = 0)
+      : mutex_(mutex), is_ours_(is_ours), flags_(flags) {
+    if (is_ours_) __tsan_mutex_pre_lock(mutex_, flags_);
   }
-  ~Locking() { __tsan_mutex_post_lock(mutex_, flags_, 0); }
+  ~Locking() {
+    if (is_ours_) {
+      __tsan_mutex_post_lock(mutex_, flags_, 0);
+      held.push_back(mutex_);
+    } else {
+      __tsan_acquire(mutex_);
+    }
+  }
 
  private:
-  absl::Mutex* mutex_;
+  void* mutex_;
+  bool is_ours_;
   unsigned flags_;
 };
 
 // The same; the lock is free afterwards.
 class Unlocking {
  public:
-  explicit Unlocking(absl::Mutex* mutex, unsigned flags = 0) : mutex_(mutex), flags_(flags) {
-    __tsan_mutex_pre_unlock(mutex_, flags_);
+  explicit Unlocking(void* mutex, unsigned flags = 0) : mutex_(mutex), flags_(flags) {
+    const auto found = std::find(held.rbegin(), held.rend(), mutex);
+    is_ours_ = found != held.rend();
+    if (is_ours_) {
+      held.erase(std::next(found).base());
+      __tsan_mutex_pre_unlock(mutex_, flags_);
+    } else {
+      __tsan_release(mutex_);
+    }
   }
-  ~Unlocking() { __tsan_mutex_post_unlock(mutex_, flags_); }
+  ~Unlocking() {
+    if (is_ours_) __tsan_mutex_post_unlock(mutex_, flags_);
+  }
+  bool is_ours() const { return is_ours_; }
 
  private:
-  absl::Mutex* mutex_;
+  void* mutex_;
+  bool is_ours_;
   unsigned flags_;
 };
 
 // A wait gives the mutex away and takes it again.
 class Waiting {
  public:
-  explicit Waiting(absl::Mutex* mutex) : locking_((Unlocking(mutex), mutex)) {}
+  explicit Waiting(void* mutex) : locking_(mutex, Unlock(mutex)) {}
 
  private:
+  static bool Unlock(void* mutex) { return Unlocking(mutex).is_ours(); }
+
   Locking locking_;
 };
 
 }  // namespace
 }  // namespace mico
 
+using mico::IsOurs;
 using mico::Locking;
 using mico::Original;
 using mico::Unlocking;
@@ -78,7 +115,7 @@ using mico::Waiting;
 
 void absl::Mutex::Lock() {
   static const auto lock = Original<void(Mutex*)>("5Mutex4LockEv");
-  const Locking locking(this);
+  const Locking locking(this, IsOurs(__builtin_return_address(0)));
   lock(this);
 }
 
@@ -90,16 +127,22 @@ void absl::Mutex::Unlock() {
 
 bool absl::Mutex::TryLock() {
   static const auto try_lock = Original<bool(Mutex*)>("5Mutex7TryLockEv");
+  if (!IsOurs(__builtin_return_address(0))) {
+    const bool locked = try_lock(this);
+    if (locked) __tsan_acquire(this);
+    return locked;
+  }
   __tsan_mutex_pre_lock(this, __tsan_mutex_try_lock);
   const bool locked = try_lock(this);
   const unsigned failed = locked ? 0 : __tsan_mutex_try_lock_failed;
   __tsan_mutex_post_lock(this, __tsan_mutex_try_lock | failed, 0);
+  if (locked) mico::held.push_back(this);
   return locked;
 }
 
 void absl::Mutex::ReaderLock() {
   static const auto lock = Original<void(Mutex*)>("5Mutex10ReaderLockEv");
-  const Locking locking(this, __tsan_mutex_read_lock);
+  const Locking locking(this, IsOurs(__builtin_return_address(0)), __tsan_mutex_read_lock);
   lock(this);
 }
 
@@ -107,6 +150,13 @@ void absl::Mutex::ReaderUnlock() {
   static const auto unlock = Original<void(Mutex*)>("5Mutex12ReaderUnlockEv");
   const Unlocking unlocking(this, __tsan_mutex_read_lock);
   unlock(this);
+}
+
+void absl::Mutex::LockWhen(const Condition& condition) {
+  static const auto lock_when =
+      Original<void(Mutex*, const Condition&)>("5Mutex8LockWhenERKNS0_9ConditionE");
+  const Locking locking(this, IsOurs(__builtin_return_address(0)));
+  lock_when(this, condition);
 }
 
 void absl::Mutex::Await(const Condition& condition) {
