@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/paths.h"
 #include "tests/support/random_dataset.h"
+#include "tests/support/small_disk.h"
 #include "tests/unit/quant/quant_testing.h"
 #include "worker/profiler.h"
 
@@ -145,6 +146,22 @@ TEST_F(ArtifactBuilderTest, WithoutABoardItIsTestedHereOnly) {
   EXPECT_FALSE(result.self_test_board);
   EXPECT_EQ(result.measured_count, 0);
   EXPECT_GT(result.measured_flash_bytes, 0);
+}
+
+TEST_F(ArtifactBuilderTest, AFullTemporaryFolderIsSaidAndTheNextBuildPasses) {
+  const std::unique_ptr<SmallDisk> disk = SmallDisk::Mount(16 << 20);
+  if (disk == nullptr) GTEST_SKIP() << "SKIPPED: this process may not mount a tmpfs";
+  const std::unique_ptr<Workbench> workbench = OpenWorkbench("host-c99");
+  setenv("TMPDIR", disk->path().c_str(), 1);
+  disk->Fill();
+  const absl::Status refused = TryBuild(*workbench).status();
+  disk->MakeRoom();
+  const absl::Status built = TryBuild(*workbench).status();
+  unsetenv("TMPDIR");
+
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr(disk->path().string()));
+  EXPECT_TRUE(built.ok()) << built;
 }
 
 TEST_F(ArtifactBuilderTest, DataOfAnotherShapeAreRefusedWithBothShapes) {
