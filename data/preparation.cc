@@ -100,7 +100,8 @@ absl::StatusOr<InputPreparation> ParsePreparation(std::string_view text, int64_t
   MICO_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
   for (const auto& [key, value] : json.items()) {
     if (key != "scale" && key != "mean" && key != "std") {
-      return Invalid("preparation.json: unknown key '{}'; known: scale, mean, std", PrintableLine(key));
+      return Invalid("preparation.json: unknown key '{}'; known: scale, mean, std",
+                     PrintableLine(key));
     }
   }
   InputPreparation preparation;

@@ -51,8 +51,9 @@ absl::StatusOr<TarEntry> ReadEntry(archive* tar, archive_entry* raw, uint64_t mo
   }
   entry.bytes = entry.is_folder ? 0 : archive_entry_size(raw);
   if (entry.bytes < 0 || static_cast<uint64_t>(entry.bytes) > most_file_bytes) {
-    return absl::ResourceExhaustedError(fmt::format(
-        "'{}' has {} bytes; needed at most {}", PrintableLine(entry.path), entry.bytes, most_file_bytes));
+    return absl::ResourceExhaustedError(fmt::format("'{}' has {} bytes; needed at most {}",
+                                                    PrintableLine(entry.path), entry.bytes,
+                                                    most_file_bytes));
   }
   return entry;
 }

@@ -169,7 +169,7 @@ class Coordinator {
     std::vector<TargetHealth> target_health;
     std::optional<TimePoint> persisted;  // when its row was last written, as far as is known
     std::string last_completed;          // lease
-    bool left = false;           // said goodbye: nobody waits for it
+    bool left = false;                   // said goodbye: nobody waits for it
   };
 
   // A finished report with everything that had to be read from blobs.
