@@ -15,7 +15,7 @@
 namespace mico {
 namespace {
 
-constexpr size_t kChunkBytes = 256 * 1024;
+constexpr size_t kChunkBytes = size_t{256} * 1024;
 
 absl::Status FileError(const std::filesystem::path& path, std::string_view why) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", path.string(), why));

@@ -60,18 +60,24 @@ bool HaveSameExtents(const Shape& stored, const Shape& input) {
   return LongExtents(stored) == LongExtents(input);
 }
 
+int64_t Dataset::PreparationChannels() const {
+  return static_cast<int64_t>(std::max(preparation.mean.size(), preparation.std.size()));
+}
+
 absl::Status CheckReadableAs(const Dataset& dataset, const Shape& input) {
-  const Shape& stored = dataset.sample_shape;
+  return CheckReadableAs(dataset.sample_shape, dataset.PreparationChannels(), input);
+}
+
+absl::Status CheckReadableAs(const Shape& stored, int64_t channels, const Shape& input) {
   if (!HaveSameExtents(stored, input)) {
     return absl::InvalidArgumentError(fmt::format(
         "the data set's samples are {}; the network reads {}", ToString(stored), ToString(input)));
   }
-  const size_t numbers = std::max(dataset.preparation.mean.size(), dataset.preparation.std.size());
-  if (numbers > 1 && static_cast<int64_t>(numbers) != input.channels) {
+  if (channels > 1 && channels != input.channels) {
     return absl::InvalidArgumentError(
         fmt::format("the data set has a mean or std for each of {} channels of its {} samples; the "
                     "network reads {}",
-                    numbers, ToString(stored), ToString(input)));
+                    channels, ToString(stored), ToString(input)));
   }
   return absl::OkStatus();
 }

@@ -67,6 +67,8 @@ struct Dataset {
   double TargetVariance(Split which) const;
   // True when no prepared value of any split is negative.
   bool PreparedNonNegative() const;
+  // How many numbers mean or std has: 1, or one for each channel.
+  int64_t PreparationChannels() const;
 };
 
 // What a stranger's file may cost.
@@ -77,6 +79,8 @@ bool HaveSameExtents(const Shape& stored, const Shape& input);
 // The same for a data set; where its mean or std is one per channel, the channels must agree too.
 // InvalidArgument names both shapes.
 absl::Status CheckReadableAs(const Dataset& dataset, const Shape& input);
+// What of a data set decides it: `channels` is how many numbers its mean or std has.
+absl::Status CheckReadableAs(const Shape& stored, int64_t channels, const Shape& input);
 
 struct DatasetLimits {
   uint64_t most_bytes_unpacked = uint64_t{2} << 30;

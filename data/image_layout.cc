@@ -172,6 +172,7 @@ class Planner {
   static std::vector<LabelledFile> Select(const std::vector<LabelledFile>& all,
                                           const std::vector<int64_t>& indices) {
     std::vector<LabelledFile> selected;
+    selected.reserve(indices.size());
     for (const int64_t index : indices) selected.push_back(all[index]);
     return selected;
   }

@@ -37,7 +37,7 @@ absl::Status ReadContent(archive* tar, const TarEntry& entry, std::string& conte
   return absl::InvalidArgumentError(fmt::format("'{}': the archive ends early", entry.path));
 }
 
-absl::StatusOr<TarEntry> ReadEntry(archive* tar, archive_entry* raw, uint64_t most_file_bytes) {
+absl::StatusOr<TarEntry> ReadEntry(archive_entry* raw, uint64_t most_file_bytes) {
   TarEntry entry;
   const char* path = archive_entry_pathname(raw);
   entry.path = path != nullptr ? path : "";
@@ -76,7 +76,7 @@ absl::Status VisitTar(std::string_view bytes, uint64_t most_file_bytes,
     const int result = archive_read_next_header(tar.get(), &raw);
     if (result == ARCHIVE_EOF) return absl::OkStatus();
     if (result != ARCHIVE_OK) return Broken(tar.get(), "archive of images");
-    MICO_ASSIGN_OR_RETURN(TarEntry entry, ReadEntry(tar.get(), raw, most_file_bytes));
+    MICO_ASSIGN_OR_RETURN(TarEntry entry, ReadEntry(raw, most_file_bytes));
     entry.read = [&](std::string& content) { return ReadContent(tar.get(), entry, content); };
     MICO_RETURN_IF_ERROR(visit(entry));
   }

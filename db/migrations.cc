@@ -199,11 +199,14 @@ ALTER TABLE trials ADD COLUMN test_low REAL;
 ALTER TABLE trials ADD COLUMN test_high REAL;
 )sql";
 
-// Pages with checksums (ADR 7) are made when a file is opened. The number keeps servers out that
-// would write pages without.
-constexpr std::string_view kChecksums = "SELECT 1;";
+// What a submit says of a data set without reading it again. The number also keeps servers out that
+// would write pages without checksums (ADR 7), which are made when a file is opened.
+constexpr std::string_view kDatasetReports = R"sql(
+ALTER TABLE datasets ADD COLUMN preparation_channels INTEGER;
+ALTER TABLE datasets ADD COLUMN warnings TEXT NOT NULL DEFAULT '';
+)sql";
 
-constexpr std::array<std::string_view, 3> kMigrations{kFirst, kMetrics, kChecksums};
+constexpr std::array<std::string_view, 3> kMigrations{kFirst, kMetrics, kDatasetReports};
 
 }  // namespace
 

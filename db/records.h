@@ -43,7 +43,10 @@ struct DatasetRecord {
   int64_t bytes = 0, val_samples = 0, test_samples = 0, classes = 0;
   bool input_non_negative = false, val_taken_from_train = false;
   TimePoint created{};
-  std::optional<TargetFacts> targets;  // absent in rows of before there were several metrics
+  // How many numbers its mean or std has: 1, or one for each channel.
+  int64_t preparation_channels = 1;
+  std::vector<std::string> warnings;   // of its report (data/dataset_report.h), a sentence each
+  std::optional<TargetFacts> targets;  // absent in rows that were written before all of this was
 };
 
 struct WorkerRecord {

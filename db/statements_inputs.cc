@@ -1,6 +1,7 @@
 // What jobs are made of: blobs, models, data sets.
 #include "db/statements.h"
 
+#include "absl/strings/str_join.h"
 #include "db/checksum_vfs.h"
 #include "db/database_connection.h"
 #include "db/database_error.h"
@@ -29,7 +30,7 @@ ModelRecord ReadModel(SQLite::Statement& statement) {
 #define MICO_DATASET_COLUMNS                                                                     \
   "digest, name, description, sample_shape, bytes, val_samples, test_samples, classes, "         \
   "input_non_negative, val_taken_from_train, created_ms, target_elements, val_ones, test_ones, " \
-  "val_variance"
+  "val_variance, preparation_channels, warnings"
 DatasetRecord ReadDataset(SQLite::Statement& statement) {
   Row row(statement);
   DatasetRecord dataset;
@@ -44,12 +45,14 @@ DatasetRecord ReadDataset(SQLite::Statement& statement) {
   dataset.input_non_negative = row.Bool();
   dataset.val_taken_from_train = row.Bool();
   dataset.created = row.Time();
-  if (const std::optional<int64_t> elements = row.IntOrNull()) {
-    TargetFacts& targets = dataset.targets.emplace();
-    targets.elements = *elements;
-    targets.val_ones = row.Int();
-    targets.test_ones = row.Int();
-    targets.val_variance = row.Real();
+  const std::optional<int64_t> elements = row.IntOrNull();
+  const int64_t val_ones = row.Int(), test_ones = row.Int();
+  const double val_variance = row.Real();
+  const std::optional<int64_t> channels = row.IntOrNull();
+  dataset.warnings = SplitLines(row.Text());
+  if (elements && channels) {
+    dataset.preparation_channels = *channels;
+    dataset.targets = TargetFacts{*elements, val_ones, test_ones, val_variance};
   }
   return dataset;
 }
@@ -148,9 +151,11 @@ void StoreTransaction::AddDataset(const DatasetRecord& dataset) {
   const TargetFacts targets = dataset.targets.value_or(TargetFacts());
   SQLite::Statement& statement = connection_.Prepare(
       "INSERT INTO datasets (" MICO_DATASET_COLUMNS
-      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET "
+      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE "
+      "SET "
       "target_elements = excluded.target_elements, val_ones = excluded.val_ones, "
-      "test_ones = excluded.test_ones, val_variance = excluded.val_variance");
+      "test_ones = excluded.test_ones, val_variance = excluded.val_variance, "
+      "preparation_channels = excluded.preparation_channels, warnings = excluded.warnings");
   Binder(statement)
       .Hex(dataset.digest)
       .Text(dataset.name)
@@ -167,6 +172,8 @@ void StoreTransaction::AddDataset(const DatasetRecord& dataset) {
       .Int(targets.val_ones)
       .Int(targets.test_ones)
       .Real(targets.val_variance)
+      .Int(dataset.preparation_channels)
+      .Text(absl::StrJoin(dataset.warnings, "\n"))
       .Run();
 }
 

@@ -63,6 +63,8 @@ absl::Status Coordinator::LoadDataset(const JobSpec& spec, CheckedSpec& checked)
   record.input_non_negative = dataset.PreparedNonNegative();
   record.val_taken_from_train = dataset.val_taken_from_train;
   record.created = clock_.Now();
+  record.preparation_channels = dataset.PreparationChannels();
+  record.warnings = Inspect(dataset).warnings;
   record.targets = TargetFacts{dataset.target_elements, CountOnes(dataset.val),
                                CountOnes(dataset.test), dataset.TargetVariance(Split::kVal)};
   return absl::OkStatus();

@@ -54,6 +54,8 @@ absl::Status CheckAgreement(Metric metric, const DatasetRecord& dataset, const G
         fmt::format("data set '{}': samples of {}; the network reads {}", dataset.name,
                     dataset.sample_shape, ToString(input)));
   }
+  const absl::Status readable = CheckReadableAs(samples, dataset.preparation_channels, input);
+  if (!readable.ok()) return About("data set", dataset.name, readable);
   return CheckMetric(metric, dataset, graph);
 }
 
@@ -212,6 +214,9 @@ absl::Status Coordinator::CheckLimits(const JobSpec& spec, const CheckedSpec& ch
     preview.warnings.push_back(
         fmt::format("the data have no val, which is taken from them by a seeded shuffle: {}",
                     checked.dataset.description));
+  }
+  for (const std::string& warning : checked.dataset.warnings) {
+    preview.warnings.push_back(fmt::format("data: {}", warning));
   }
   if (std::optional<std::string> warning = WarnAboutSeconds(spec.limits, checked.target)) {
     preview.warnings.push_back(*std::move(warning));

@@ -18,7 +18,7 @@ constexpr size_t kDigits = 32;
 std::string ProfileKey(const TargetFile& file, const Compiler& compiler) {
   const Digest programs = Digest::Of(fmt::format("isa {}\n{}kernels {}\n", file.target.isa,
                                                  compiler.identity(), KernelLibraryDigest()));
-  const std::string key = programs.hex().substr(0, kDigits);
+  std::string key = programs.hex().substr(0, kDigits);
   if (!file.board) return key;
   const Digest board = Digest::Of(fmt::format("counts {}\nrun {}\n", ToString(file.target.counts),
                                               fmt::join(file.board->run, "\x1f")));

@@ -454,7 +454,6 @@ bool Write(const Seeds& seeds, const std::filesystem::path& folder) {
 }  // namespace
 }  // namespace mico
 
-// NOLINTNEXTLINE(bugprone-exception-escape): whoever calls it by hand sees what was thrown
 int main(int count, char** arguments) {
   if (count != 2) {
     fmt::print(stderr, "make_seeds: needed: the folder of the corpora\n");

@@ -12,6 +12,7 @@ namespace mico {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -103,6 +104,27 @@ TEST_F(BadModelTest, AMessageWithoutEndIsCut) {
   }
   file.Output(last);
   ExpectRefused(file.Bytes(), "(cut; ");
+}
+
+TEST_F(BadModelTest, DataWithAStdForEachOfOtherChannelsAreRefused) {
+  FakeWorker worker = AnnouncedWorker("a");
+  v1::SubmitJobRequest request = SmallJob();
+  request.mutable_spec()->set_dataset_name("signals.npz");
+  request.mutable_spec()->set_dataset_digest(UploadBlob(*blobs_, SmallSignals()).value().hex());
+  v1::SubmitJobResponse response;
+  const grpc::Status status = TrySubmit(request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(),
+              AllOf(HasSubstr("data set 'signals.npz'"),
+                    HasSubstr("a mean or std for each of 4 channels"), HasSubstr("1x4x4")));
+}
+
+TEST_F(BadModelTest, WhatIsStrangeAboutTheDataIsAWarningOfTheJob) {
+  FakeWorker worker = AnnouncedWorker("a");
+  const v1::Job job = Submit(SmallJob()).job();
+  EXPECT_THAT(job.warnings(), Contains(HasSubstr("data: val has 40 samples")));
+  RestartServer();
+  EXPECT_THAT(GetJob(job.id()).warnings(), Contains(HasSubstr("data: val has 40 samples")));
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 namespace mico {
 namespace {
 
-void AddSplit(NpzBuilder& builder, const std::string& split, int64_t count, int classes) {
+// `sample` is a shape of 16 elements.
+void AddSplit(NpzBuilder& builder, const std::string& split, int64_t count, int classes,
+              std::vector<int64_t> sample = {1, 4, 4}) {
   std::vector<uint8_t> pixels;
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < count; ++i) {
@@ -19,7 +21,8 @@ void AddSplit(NpzBuilder& builder, const std::string& split, int64_t count, int 
     }
     labels.push_back(i % classes);
   }
-  builder.Add<uint8_t>("x_" + split, "|u1", {count, 1, 4, 4}, pixels);
+  sample.insert(sample.begin(), count);
+  builder.Add<uint8_t>("x_" + split, "|u1", sample, pixels);
   builder.Add<int64_t>("y_" + split, "<i8", {count}, labels);
 }
 
@@ -66,6 +69,14 @@ std::string SmallData(int classes) {
   AddSplit(builder, "val", 40, classes);
   AddSplit(builder, "test", 30, classes);
   return builder.Build();
+}
+
+std::string SmallSignals() {
+  NpzBuilder builder;
+  AddSplit(builder, "train", 8, 3, {4, 4});
+  AddSplit(builder, "val", 40, 3, {4, 4});
+  AddSplit(builder, "test", 30, 3, {4, 4});
+  return builder.Add<double>("std", "<f8", {4}, {1, 2, 4, 8}).Build();
 }
 
 std::string LongNetwork(int convolutions) {

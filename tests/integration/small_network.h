@@ -12,5 +12,7 @@ std::string LongNetwork(int convolutions);
 std::string SmallAutoencoder();
 // An .npz for all of them: 8 samples to train, 40 val, 30 test, the classes in turn.
 std::string SmallData(int classes = 3);
+// The same samples as signals of four channels and four steps; each channel has its own std.
+std::string SmallSignals();
 
 }  // namespace mico

@@ -160,6 +160,8 @@ TEST_F(StoreTest, WhatMetricsAskOfADataSetIsFilledInLater) {
   };
   ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
   dataset.targets = TargetFacts{3, 1, 2, 0.5};
+  dataset.preparation_channels = 12;
+  dataset.warnings = {"one sentence", "another"};
   dataset.name = "another name";
   ASSERT_TRUE(store_
                   ->Write([&](StoreTransaction& transaction) {
@@ -172,6 +174,8 @@ TEST_F(StoreTest, WhatMetricsAskOfADataSetIsFilledInLater) {
   EXPECT_EQ(find().targets->val_ones, 1);
   EXPECT_EQ(find().targets->test_ones, 2);
   EXPECT_EQ(find().targets->val_variance, 0.5);
+  EXPECT_EQ(find().preparation_channels, 12);
+  EXPECT_EQ(find().warnings, dataset.warnings);
   EXPECT_EQ(find().name, "");
 }
 
@@ -226,6 +230,7 @@ TEST_F(StoreTest, ForeignKeysHold) {
 TEST_F(StoreTest, ManyWritersAtOnceAreAllAcknowledged) {
   constexpr int kThreads = 8, kChanges = 50;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&, thread] {
       for (int i = 0; i < kChanges; ++i) {
@@ -250,6 +255,7 @@ TEST_F(StoreTest, JobsArePagedNewestFirst) {
             })
             .value();
     std::vector<std::string> ids;
+    ids.reserve(jobs.size());
     for (const JobRecord& job : jobs) ids.push_back(job.id);
     return ids;
   };
