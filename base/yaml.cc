@@ -14,7 +14,7 @@ namespace {
 constexpr int kMostLevels = 32;
 constexpr int kMostValues = 10'000;
 // The scanner looks far ahead: a file of nothing but brackets costs the square of its size.
-constexpr size_t kMostBytes = 128 * 1024;
+constexpr size_t kMostBytes = size_t{128} * 1024;
 
 // Follows the parser through the document, before anything is built of it; throws what the parser
 // itself throws of bad text, which is the only way to stop it.

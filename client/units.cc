@@ -109,7 +109,7 @@ absl::StatusOr<v1::Limit> ParseErrorLimit(std::string_view text) {
 std::string FormatBytes(int64_t bytes) {
   const double value = static_cast<double>(bytes);
   if (bytes < 1024) return fmt::format("{} B", bytes);
-  if (bytes < 1024 * 1024) return fmt::format("{:.1f} KiB", value / 1024.0);
+  if (bytes < int64_t{1024} * 1024) return fmt::format("{:.1f} KiB", value / 1024.0);
   return fmt::format("{:.2f} MiB", value / (1024.0 * 1024.0));
 }
 

@@ -37,7 +37,8 @@ std::vector<int64_t> LongExtents(const Shape& shape) {
 // The variance of each of `elements` numbers over the samples, in two passes.
 template <typename T>
 std::vector<double> Variances(const std::vector<T>& values, int64_t elements) {
-  const double samples = static_cast<double>(values.size() / elements);
+  const size_t count = values.size() / elements;
+  const auto samples = static_cast<double>(count);
   std::vector<double> means(elements), variances(elements);
   for (size_t i = 0; i < values.size(); ++i) means[i % elements] += values[i];
   for (double& mean : means) mean /= samples;

@@ -124,11 +124,11 @@ class Section {
   }
 
  private:
-  Section(YAML::Node node, std::string path) : node_(node), path_(std::move(path)) {}
+  Section(const YAML::Node& node, std::string path) : node_(node), path_(std::move(path)) {}
 
   static absl::StatusOr<std::string> TextOf(const YAML::Node& node, const std::string& path) {
     if (!node || !node.IsScalar()) return Wrong(path, Describe(node), "text");
-    const std::string text = node.Scalar();
+    const std::string& text = node.Scalar();
     if (text.empty() || text.size() > 4096 || text.find('\0') != std::string::npos) {
       return Wrong(path, fmt::format("text of {} bytes", text.size()),
                    "1 to 4096 bytes without a zero byte");
@@ -140,7 +140,7 @@ class Section {
                                            int64_t least, int64_t most) {
     const std::string needed = fmt::format("an integer from {} to {}", least, most);
     if (!node || !node.IsScalar()) return Wrong(path, Describe(node), needed);
-    const std::string text = node.Scalar();
+    const std::string& text = node.Scalar();
     int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {

@@ -51,6 +51,7 @@ TEST_F(BigJobTest, AJobOfAHundredThousandTrialsEndsWithTheFrontOfItsTrials) {
 
   // The front, worked out from the listing: whoever is slower must be better.
   std::vector<std::pair<int64_t, int64_t>> points;
+  points.reserve(trials.size());
   for (const v1::Trial& trial : trials) {
     points.emplace_back(trial.cost().latency_cycles(), -trial.val().correct());
   }

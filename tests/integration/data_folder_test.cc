@@ -17,7 +17,6 @@ namespace mico {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 void FlipBit(const std::filesystem::path& file, int64_t offset, int bit) {
@@ -44,7 +43,7 @@ class DataFolderTest : public ServiceTest {
   // An open job with some results.
   std::string OpenJob(uint64_t seed, const std::string& model = LongNetwork(3)) {
     FakeWorker worker = AnnouncedWorker("a");
-    const std::string id = Submit(Job(seed, model)).job().id();
+    std::string id = Submit(Job(seed, model)).job().id();
     worker.StepUntil([&] { return GetJob(id).trials_finished() > 20; });
     EXPECT_FALSE(HasEnded(id));
     return id;

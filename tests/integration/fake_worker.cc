@@ -43,7 +43,7 @@ Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric) {
   int64_t penalty = 0;
   for (size_t layer = 0; layer < scheme.size(); ++layer) {
     penalty += (8 - scheme[layer].weight_bits) * static_cast<int64_t>(layer + 1) +
-               (8 - scheme[layer].input_bits) * 2;
+               int64_t{2} * (8 - scheme[layer].input_bits);
   }
   const int64_t correct = std::max<int64_t>(samples - 2 - penalty * samples / 150, 1);
   if (CountsAnswers(metric)) return CountScore(metric, correct, samples);

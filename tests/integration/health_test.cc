@@ -11,7 +11,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Key;
-using ::testing::Not;
 
 class HealthTest : public ServiceTest {
  protected:

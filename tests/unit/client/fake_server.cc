@@ -17,7 +17,7 @@ grpc::Status NotFound(const std::string& what) {
 }  // namespace
 
 std::string FakeBlobs::Add(const std::string& bytes) {
-  const std::string digest = Digest::Of(bytes).hex();
+  std::string digest = Digest::Of(bytes).hex();
   blobs_[digest] = bytes;
   return digest;
 }

@@ -172,7 +172,7 @@ TEST(DatasetTest, WithoutValTheLastTenthOfAShuffleIsSetAside) {
   std::set<int> seen(dataset->train.labels.begin(), dataset->train.labels.end());
   seen.insert(dataset->val.labels.begin(), dataset->val.labels.end());
   EXPECT_EQ(seen.size(), 50u);
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(dataset->val.bytes[2 * i], dataset->val.labels[i]);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(dataset->val.bytes[2 * i], dataset->val.labels[i]);
 }
 
 TEST(DatasetTest, RefusesSplitsThatDoNotAgree) {

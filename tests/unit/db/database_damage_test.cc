@@ -89,7 +89,7 @@ TEST_F(DatabaseDamageTest, NoTurnedBitGivesOtherRows) {
 }
 
 TEST_F(DatabaseDamageTest, EveryBitOfTheHeaderIsNoticed) {
-  for (size_t bit = 0; bit < 100 * 8; ++bit) {
+  for (size_t bit = 0; bit < size_t{100} * 8; ++bit) {
     SCOPED_TRACE(bit);
     EXPECT_TRUE(Refuses(WithTurned(bit)));
     if (HasFailure()) return;

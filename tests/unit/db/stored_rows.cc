@@ -63,7 +63,7 @@ TrialRecord TrialOf(int number) {
   record.trial.number = number;
   record.trial.scheme = BitScheme::Parse(number % 2 == 0 ? "w8a8,w4a2" : "w2a4,w8a8").value();
   record.trial.label = fmt::format("trial {}", number);
-  record.trial.cost = {number, 2 * number, 3 * number};
+  record.trial.cost = {number, int64_t{2} * number, int64_t{3} * number};
   record.trial.val = CountScore(Metric::kTop1, number, 10'000);
   record.trial.quantized_digest = Digest::Of(record.trial.label).hex();
   return record;

@@ -148,6 +148,7 @@ TEST(MergeAdditiveTest, EqualsEnumerationOnRandomSpaces) {
 
 TEST(MergeAdditiveTest, SaysWhenThinningMadeItApproximate) {
   std::vector<std::vector<AdditiveOption>> layers;
+  layers.reserve(10);
   for (int l = 0; l < 10; ++l) layers.push_back({{0, 1.0}, {int64_t{1} << l, 0.0}});
   EXPECT_TRUE(MergeAdditive(layers).exact);
   const AdditiveFront thinned = MergeAdditive(layers, 8);

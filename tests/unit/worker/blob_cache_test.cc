@@ -97,7 +97,7 @@ class BlobCacheTest : public ::testing::Test {
   }
 
   Digest OnServer(const std::string& bytes) {
-    const Digest digest = Digest::Of(bytes);
+    Digest digest = Digest::Of(bytes);
     server_blobs_.blobs[digest.hex()] = bytes;
     return digest;
   }
