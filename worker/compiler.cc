@@ -135,6 +135,7 @@ std::vector<std::string> IncludeFlags(const BuildPlan& build, const std::string&
     folders.insert(parent.empty() ? "." : parent);
   }
   std::vector<std::string> flags;
+  flags.reserve(folders.size());
   for (const std::string& folder : folders) flags.push_back("-I" + folder);
   return flags;
 }

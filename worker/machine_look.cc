@@ -15,7 +15,7 @@ namespace mico {
 namespace {
 
 constexpr uint64_t kLeastFreeBytes = uint64_t{1} << 30;
-constexpr int64_t kLeastMemoryKib = 512 * 1024;
+constexpr int64_t kLeastMemoryKib = int64_t{512} * 1024;
 
 std::string Gib(double bytes) { return fmt::format("{:.1f} GiB", bytes / (1 << 30)); }
 

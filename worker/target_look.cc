@@ -25,7 +25,7 @@ std::string TinySignature(int weight_bits, int input_bits) {
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
-Check Good(std::string name, std::string found) {
+Check Good(std::string name, const std::string& found) {
   return {std::move(name), Check::State::kOk, PrintableLine(found), "", {}};
 }
 
