@@ -113,8 +113,8 @@ absl::Status Coordinator::Load() {
   }
   MICO_RETURN_IF_ERROR(LoadTasks(stored.tasks, stored.leases, change));
   AdvanceAll(change);
-  if (!change.empty()) Commit(change);
-  return absl::OkStatus();
+  // Waited for: who asks next may be answered from the disk.
+  return change.empty() ? absl::OkStatus() : Commit(change).get();
 }
 
 // One job that cannot go on must not keep the others waiting.
