@@ -42,7 +42,7 @@ class MemoryBlobs : public v1::BlobService::Service {
     const absl::MutexLock lock(&mutex);
     if (unavailable_calls > 0) {
       --unavailable_calls;
-      return {grpc::StatusCode::UNAVAILABLE, "disk is full"};
+      return {away, "disk is full"};
     }
     ++uploads;
     blobs[digest] = bytes;
@@ -56,7 +56,7 @@ class MemoryBlobs : public v1::BlobService::Service {
     ++downloads;
     if (unavailable_calls > 0) {
       --unavailable_calls;
-      return {grpc::StatusCode::UNAVAILABLE, "restarting"};
+      return {away, "restarting"};
     }
     const auto blob = blobs.find(request->digest());
     if (blob == blobs.end()) return {grpc::StatusCode::NOT_FOUND, "no such blob"};
@@ -71,6 +71,7 @@ class MemoryBlobs : public v1::BlobService::Service {
   absl::Mutex mutex;
   std::map<std::string, std::string> blobs;
   int uploads = 0, downloads = 0, unavailable_calls = 0;
+  grpc::StatusCode away = grpc::StatusCode::UNAVAILABLE;  // what those calls hear
   size_t largest_chunk = 0;
 };
 
@@ -210,6 +211,15 @@ TEST_F(BlobCacheTest, AServerThatIsAwayForAMomentIsAskedAgain) {
 
   EXPECT_EQ(*Open()->Get(digest, nullptr), "patience");
   EXPECT_EQ(server_blobs_.downloads, 3);
+}
+
+TEST_F(BlobCacheTest, ADownloadThatALeavingServerCutsOffIsAskedForAgain) {
+  const Digest digest = OnServer("patience");
+  server_blobs_.away = grpc::StatusCode::CANCELLED;
+  server_blobs_.unavailable_calls = 1;
+
+  EXPECT_EQ(*Open()->Get(digest, nullptr), "patience");
+  EXPECT_EQ(server_blobs_.downloads, 2);
 }
 
 TEST_F(BlobCacheTest, ACancelledTaskDoesNotWaitForTheServer) {
