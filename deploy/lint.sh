@@ -12,8 +12,8 @@
 # What changed: since the fork from origin/main (or main); on main itself, where nothing has forked,
 # in the last 20 commits, or as many as a shallow clone has. MICO_LINT_BASE names another commit. A
 # changed header counts as a change of the sources of its name and of their tests. A source takes 10
-# to 20 seconds, so of more than 40, and of a tree without history, 40 are drawn: others for every
-# commit, the same for the same one.
+# to 20 seconds, so of more than 40 of them 40 are drawn: others for every commit, the same for the
+# same one. In a tree without history nothing is known to have changed, and it says so.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 preset="${MICO_LINT_PRESET:-ci}"
@@ -64,8 +64,7 @@ changed() {
   local since file name
   since=$(base) || return 1
   if [ -z "$since" ]; then
-    echo "lint: no history to compare with" >&2
-    sources
+    echo "lint: no history, so no source is known to have changed; all: deploy/lint.sh --all" >&2
     return 0
   fi
   { git diff --name-only --diff-filter=d "$since" -- '*.cc' '*.h'; git ls-files -o --exclude-standard -- '*.cc' '*.h'; } |
