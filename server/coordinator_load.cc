@@ -30,7 +30,7 @@ Coordinator::Coordinator(Store& store, const BlobStore& blobs, const ModelImport
       importer_(importer),
       clock_(clock),
       options_(options),
-      ids_(std::move(ids)),
+      ids_(ids),
       queue_(clock, options.queue) {}
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(Store& store,
@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(Store& store,
                                                                 const Clock& clock, Random ids,
                                                                 const CoordinatorOptions& options) {
   std::unique_ptr<Coordinator> coordinator(
-      new Coordinator(store, blobs, importer, clock, std::move(ids), options));
+      new Coordinator(store, blobs, importer, clock, ids, options));
   absl::MutexLock lock(&coordinator->mutex_);
   coordinator->failures_seen_ = store.failures();
   MICO_RETURN_IF_ERROR(coordinator->Load());
@@ -104,7 +104,7 @@ absl::Status Coordinator::Load() {
   }
   PendingChange change;
   for (const JobRecord& record : stored.jobs) {
-    const absl::Status loaded = LoadJob(record);
+    absl::Status loaded = LoadJob(record);
     if (absl::IsFailedPrecondition(loaded)) {
       SetAside(record, loaded, change);
     } else if (!loaded.ok()) {
