@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,11 +25,29 @@ struct CalibrationOutcome {
   Score float_val, float_test;
 };
 
+// What to measure.
+struct EvaluationRequest {
+  std::span<const BitScheme> schemes;
+  Split split = Split::kVal;
+  int64_t samples = 0;  // of the split; 0: all
+  Metric metric = Metric::kTop1;
+  // So many samples of each scheme, drawn by its digest, are also run by the oracle
+  // (quant/interpreter.h); one unequal integer makes the scheme's status Internal.
+  int64_t verify_images = 0;
+  // Racing: a scheme is given up once it is clear that its score on all samples stays below. Only
+  // for metrics that count answers.
+  std::optional<double> floor;
+  // Give the model of each outcome; without, its digest alone.
+  bool keep_models = false;
+};
+
 // What one scheme is worth on one split.
 struct SchemeOutcome {
   // Why this scheme could not be quantized or run; the other fields mean something only if OK.
   absl::Status status;
+  // Of all the samples asked for, or where `gave_up` of those that were seen: score.total of them.
   Score score;
+  bool gave_up = false;
   // Mean over the samples of how far the dequantized outputs are from the float network's: with
   // top1 and top5 KL(softmax(float logits) || softmax(dequantized logits)) in nats, with mse and
   // auc the mean squared difference.
@@ -62,14 +81,14 @@ class Evaluator {
                                                        Metric metric,
                                                        const KeepGoing& keep_going) = 0;
 
-  // Quantizes and runs every scheme on `samples` (0: all) of `split`, in the integers of the
-  // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less. Scores
-  // are the same bits for any number of threads and size of batches.
+  // Quantizes and runs every scheme in the integers of the oracle. Outcomes are parallel to the
+  // schemes. Schemes that have computations in common cost less. Scores are the same bits for any
+  // number of threads, any memory and any company. InvalidArgument for a floor with a metric that
+  // does not count answers.
   virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                               const Calibration& calibration,
-                                                              const Dataset& dataset, Split split,
-                                                              int64_t samples, Metric metric,
-                                                              std::span<const BitScheme> schemes,
+                                                              const Dataset& dataset,
+                                                              const EvaluationRequest& request,
                                                               const KeepGoing& keep_going) = 0;
 };
 

@@ -20,6 +20,14 @@ TaskResult ToTaskResult(absl::StatusOr<Result> result) {
   return task_result;
 }
 
+EvaluationRequest RequestOf(const EvaluateTask& task) {
+  return {.schemes = task.schemes,
+          .split = task.split,
+          .samples = task.samples,
+          .metric = task.metric,
+          .keep_models = task.upload_models};
+}
+
 // Which blob an error is about.
 absl::Status About(std::string_view what, const Digest& digest, const absl::Status& status) {
   return absl::Status(status.code(), fmt::format("{} {}: {}", what, digest.ShortHex(),
@@ -74,8 +82,8 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
   MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
   MICO_ASSIGN_OR_RETURN(
       const std::vector<SchemeOutcome> outcomes,
-      evaluator_->Evaluate(*model, *calibration, *dataset, task.split, task.samples, task.metric,
-                           task.schemes, control.AsKeepGoing()));
+      evaluator_->Evaluate(*model, *calibration, *dataset, RequestOf(task),
+                           control.AsKeepGoing()));
   EvaluateResult result;
   for (const SchemeOutcome& outcome : outcomes) {
     SchemeResult& scheme = result.schemes.emplace_back();

@@ -86,8 +86,8 @@ class Bench {
     const std::vector<BitScheme> schemes{Uniform(4, 8)};
     const Clock::time_point start = Clock::now();
     MICO_ASSIGN_OR_RETURN(const auto outcomes,
-                          evaluator_->Evaluate(package_, calibration_, dataset_, Split::kVal,
-                                               samples, Metric::kTop1, schemes, nullptr));
+                          evaluator_->Evaluate(package_, calibration_, dataset_,
+                                               {.schemes = schemes, .samples = samples}, nullptr));
     MICO_RETURN_IF_ERROR(outcomes[0].status);
     return SecondsSince(start);
   }
@@ -117,8 +117,8 @@ class Bench {
     }
     const Clock::time_point start = Clock::now();
     MICO_ASSIGN_OR_RETURN(const auto outcomes,
-                          evaluator_->Evaluate(package_, calibration_, dataset_, Split::kVal,
-                                               samples, Metric::kTop1, schemes, nullptr));
+                          evaluator_->Evaluate(package_, calibration_, dataset_,
+                                               {.schemes = schemes, .samples = samples}, nullptr));
     for (const SchemeOutcome& outcome : outcomes) MICO_RETURN_IF_ERROR(outcome.status);
     return SecondsSince(start) / static_cast<double>(schemes.size());
   }
@@ -183,11 +183,13 @@ class Bench {
     const std::vector<BitScheme> schemes{Uniform(8, 8), Uniform(4, 8), Uniform(4, 4)};
     const int64_t samples = options_.quick ? 500 : 0;
     MICO_ASSIGN_OR_RETURN(
-        const auto val, evaluator_->Evaluate(package_, calibration_, dataset_, Split::kVal, samples,
-                                             Metric::kTop1, schemes, nullptr));
+        const auto val, evaluator_->Evaluate(package_, calibration_, dataset_,
+                                             {.schemes = schemes, .samples = samples}, nullptr));
     MICO_ASSIGN_OR_RETURN(const auto test,
-                          evaluator_->Evaluate(package_, calibration_, dataset_, Split::kTest,
-                                               samples, Metric::kTop1, schemes, nullptr));
+                          evaluator_->Evaluate(
+                              package_, calibration_, dataset_,
+                              {.schemes = schemes, .split = Split::kTest, .samples = samples},
+                              nullptr));
     const struct {
       const char* name;
       double goal;

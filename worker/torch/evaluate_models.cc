@@ -1,103 +1,208 @@
 #include "worker/torch/evaluate_models.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <deque>
 #include <numeric>
 
+#include "base/random.h"
 #include "base/status_macros.h"
+#include "absl/synchronization/mutex.h"
+#include "worker/integers/evaluation_plan.h"
+#include "worker/integers/plan_runner.h"
+#include "worker/integers/read_integers.h"
 #include "worker/torch/answer_key.h"
-#include "worker/torch/integer_network.h"
-#include "worker/torch/prefix_plan.h"
-#include "worker/torch/sample_reader.h"
+#include "worker/torch/oracle_check.h"
+#include "worker/torch/racing.h"
 
 namespace mico {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Decides the order in which a race sees the samples: data sets are often sorted by class.
+constexpr uint64_t kRaceSeed = 1;
 
 // One model and what is known of its outputs so far. Threads write to different samples.
 struct Judgement {
-  Judgement(SchemeOutcome& outcome_of, IntegerNetwork network_of, size_t samples)
-      : outcome(outcome_of),
-        network(std::move(network_of)),
-        divergences(samples),
-        contributions(samples) {}
+  Judgement(SchemeOutcome& outcome_of, size_t samples)
+      : outcome(outcome_of), divergences(samples), contributions(samples) {}
 
-  // `targets` are those of the batch's samples.
-  void Judge(const Batch& batch, const BatchTensor& output, const AnswerKey& key,
-             const std::vector<std::vector<float>>& targets, const std::vector<float>& reference) {
-    const size_t width = output.shape.elements();
-    const double scale = outcome.model.output_scale();
-    for (int64_t i = 0; i < batch.count; ++i) {
-      const int64_t sample = batch.first + i;
-      const std::span<const float> outputs = output.span().subspan(i * width, width);
-      contributions[sample] = key.Judge(sample, outputs, output.shape, scale, targets[i]);
-      divergences[sample] = Divergence(
-          key.metric(), std::span(reference).subspan(sample * width, width), outputs, scale);
+  SchemeOutcome& outcome;
+  std::vector<double> divergences, contributions;  // per sample of those chosen
+  std::vector<int64_t> to_verify;                  // ascending; the same numbers
+};
+
+class Evaluation {
+ public:
+  explicit Evaluation(const EvaluationSetting& setting)
+      : setting_(setting),
+        key_(setting.request.metric, setting.dataset, setting.request.split, setting.indices),
+        memory_bytes_(setting.activation_memory_bytes) {
+    order_.resize(setting.indices.size());
+    std::iota(order_.begin(), order_.end(), 0);
+    if (!setting.request.floor.has_value()) return;
+    Random random(kRaceSeed);
+    for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.Below(i)]);
+  }
+
+  absl::Status Run(std::span<SchemeOutcome> outcomes, const KeepGoing& keep_going) {
+    for (SchemeOutcome& outcome : outcomes) {
+      if (outcome.status.ok()) judgements_.emplace_back(outcome, order_.size());
+    }
+    std::vector<Judgement*> racing;
+    for (Judgement& judgement : judgements_) racing.push_back(&judgement);
+    const auto samples = static_cast<int64_t>(order_.size());
+    const std::vector<int64_t> looks =
+        setting_.request.floor.has_value() ? Looks(samples) : std::vector<int64_t>{samples};
+    ChooseSamplesToVerify(looks.front());
+    int64_t seen = 0;
+    for (const int64_t look : looks) {
+      const auto share = [&](int64_t of) {
+        return static_cast<double>(of) / static_cast<double>(std::max<int64_t>(samples, 1));
+      };
+      MICO_RETURN_IF_ERROR(
+          RunTogether(racing, seen, look, Part(keep_going, share(seen), share(look))));
+      seen = look;
+      GiveUpTheHopeless(racing, seen);
+    }
+    for (Judgement* judgement : racing) Finish(*judgement, seen);
+    return absl::OkStatus();
+  }
+
+ private:
+  void ChooseSamplesToVerify(int64_t first_look) {
+    for (Judgement& judgement : judgements_) {
+      for (const int64_t place : SamplesToVerify(judgement.outcome.model_digest, first_look,
+                                                 setting_.request.verify_images)) {
+        judgement.to_verify.push_back(order_[place]);
+      }
+      std::sort(judgement.to_verify.begin(), judgement.to_verify.end());
     }
   }
 
-  // Sums in the order of the samples, so that the result does not depend on the threads.
-  void Finish(int threads, const AnswerKey& key) {
-    outcome.score = key.Total(contributions);
-    outcome.divergence = std::accumulate(divergences.begin(), divergences.end(), 0.0) /
-                         static_cast<double>(std::max<size_t>(divergences.size(), 1));
-    outcome.duration += std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::nanoseconds(nanoseconds.load() / threads));
+  // Samples order_[first, last) through all models.
+  absl::Status RunTogether(std::span<Judgement* const> judgements, int64_t first, int64_t last,
+                           const KeepGoing& keep_going) {
+    if (judgements.empty() || first == last) return absl::OkStatus();
+    std::vector<const QuantizedModel*> models;
+    for (const Judgement* judgement : judgements) models.push_back(&judgement->outcome.model);
+    const EvaluationPlan plan = PlanEvaluation(models, WantedTensors::kScored);
+    const int threads = setting_.threads;
+    int64_t batch = ChooseBatch(plan, last - first, threads, memory_bytes_);
+    if (setting_.most_samples > 0) batch = std::min(batch, setting_.most_samples);
+    if (batch < 1 && judgements.size() > 1) {
+      const size_t half = judgements.size() / 2;
+      MICO_RETURN_IF_ERROR(
+          RunTogether(judgements.first(half), first, last, Part(keep_going, 0.0, 0.5)));
+      return RunTogether(judgements.subspan(half), first, last, Part(keep_going, 0.5, 1.0));
+    }
+    const absl::Status status =
+        RunPlan(judgements, models, plan, first, last, std::max<int64_t>(batch, 1), keep_going);
+    const bool can_shrink = batch > 1 || judgements.size() > 1;
+    if (!absl::IsResourceExhausted(status) || !can_shrink) return status;
+    // The machine has less than was promised: what is done again gives the same.
+    memory_bytes_ = std::min(memory_bytes_, plan.peak_bytes * threads * std::max<int64_t>(batch, 1)) / 2;
+    return RunTogether(judgements, first, last, keep_going);
   }
 
-  SchemeOutcome& outcome;
-  IntegerNetwork network;
-  std::vector<double> divergences, contributions;
-  std::atomic<int64_t> nanoseconds{0};
+  absl::Status RunPlan(std::span<Judgement* const> judgements,
+                       std::span<const QuantizedModel* const> models, const EvaluationPlan& plan,
+                       int64_t first, int64_t last, int64_t batch_size,
+                       const KeepGoing& keep_going) {
+    MICO_ASSIGN_OR_RETURN(const PlanRunner runner, PlanRunner::Prepare(models, plan));
+    const auto work = [&](Batch batch) {
+      const auto places = std::span(order_).subspan(first + batch.first, batch.count);
+      std::vector<int64_t> indices;
+      std::vector<std::vector<float>> targets;
+      for (const int64_t place : places) {
+        indices.push_back(setting_.indices[place]);
+        targets.push_back(key_.Target(place));
+      }
+      const auto read = [&](const QuantizedModel& model) {
+        return ReadIntegers(setting_.dataset, setting_.request.split, indices, model);
+      };
+      const auto use = [&](Operation::Result result, const IntegerBatch& output) {
+        Judge(*judgements[result.model], places, targets, output);
+      };
+      runner.Run(read, use);
+      return absl::OkStatus();
+    };
+    return ForEachBatch({setting_.threads, batch_size}, last - first, work, keep_going);
+  }
+
+  void Judge(Judgement& judgement, std::span<const int64_t> places,
+             const std::vector<std::vector<float>>& targets, const IntegerBatch& output) {
+    const auto width = output.shape.elements();
+    const double scale = judgement.outcome.model.output_scale();
+    std::vector<float> outputs(width);
+    for (size_t i = 0; i < places.size(); ++i) {
+      const auto sample = static_cast<int64_t>(i);
+      const int64_t place = places[i];
+      const int16_t* integers = output.As<int16_t>() + sample * width;
+      std::copy_n(integers, width, outputs.begin());
+      judgement.contributions[place] = key_.Judge(place, outputs, output.shape, scale, targets[i]);
+      judgement.divergences[place] =
+          Divergence(key_.metric(), std::span(setting_.reference).subspan(place * width, width),
+                     outputs, scale);
+      if (!std::binary_search(judgement.to_verify.begin(), judgement.to_verify.end(), place)) {
+        continue;
+      }
+      const absl::Status status =
+          CompareWithOracle(judgement.outcome.model, setting_.dataset, setting_.request.split,
+                            setting_.indices[place], ToIntegers(output, sample));
+      if (!status.ok()) Refuse(judgement, status);
+    }
+  }
+
+  // One scheme's failure; the others go on.
+  void Refuse(Judgement& judgement, const absl::Status& status) {
+    absl::MutexLock lock(&mutex_);
+    judgement.outcome.status.Update(status);
+  }
+
+  int64_t CorrectOf(const Judgement& judgement, int64_t seen) const {
+    return std::count_if(order_.begin(), order_.begin() + seen, [&](int64_t place) {
+      return judgement.contributions[place] == 1.0;
+    });
+  }
+
+  void GiveUpTheHopeless(std::vector<Judgement*>& racing, int64_t seen) {
+    const std::optional<double> floor = setting_.request.floor;
+    const auto samples = static_cast<int64_t>(order_.size());
+    if (!floor.has_value() || seen == samples) return;
+    std::erase_if(racing, [&](Judgement* judgement) {
+      if (CanReach(*floor, CorrectOf(*judgement, seen), seen, samples)) return false;
+      judgement->outcome.gave_up = true;
+      Finish(*judgement, seen);
+      return true;
+    });
+  }
+
+  // Sums in the order of the samples, so that the result does not depend on the threads.
+  void Finish(Judgement& judgement, int64_t seen) const {
+    SchemeOutcome& outcome = judgement.outcome;
+    outcome.score = outcome.gave_up ? CountScore(key_.metric(), CorrectOf(judgement, seen), seen)
+                                    : key_.Total(judgement.contributions);
+    double sum = 0.0;
+    if (outcome.gave_up) {
+      for (int64_t i = 0; i < seen; ++i) sum += judgement.divergences[order_[i]];
+    } else {
+      for (const double divergence : judgement.divergences) sum += divergence;
+    }
+    outcome.divergence = sum / static_cast<double>(std::max<int64_t>(seen, 1));
+  }
+
+  const EvaluationSetting& setting_;
+  const AnswerKey key_;
+  std::vector<int64_t> order_;  // places among the chosen samples, as they are seen
+  std::deque<Judgement> judgements_;
+  int64_t memory_bytes_;
+  absl::Mutex mutex_;  // of the outcomes' statuses
 };
 
 }  // namespace
 
-absl::Status EvaluateModels(const Crew& crew, const Dataset& dataset, Split split,
-                            std::span<const int64_t> indices, Metric metric,
-                            const std::vector<float>& reference, std::span<SchemeOutcome> outcomes,
+absl::Status EvaluateModels(const EvaluationSetting& setting, std::span<SchemeOutcome> outcomes,
                             const KeepGoing& keep_going) {
-  std::deque<Judgement> judgements;
-  std::vector<const QuantizedModel*> models;
-  for (SchemeOutcome& outcome : outcomes) {
-    if (!outcome.status.ok()) continue;
-    absl::StatusOr<IntegerNetwork> network = IntegerNetwork::Prepare(outcome.model);
-    outcome.status = network.status();
-    if (!network.ok()) continue;
-    models.push_back(&outcome.model);
-    judgements.emplace_back(outcome, std::move(*network), indices.size());
-  }
-  if (models.empty()) return absl::OkStatus();
-  const PrefixPlan plan = PlanPrefixes(models);
-  const AnswerKey key(metric, dataset, split, indices);
-  const auto work = [&](Batch batch) {
-    std::vector<BatchTensor> tensors;
-    std::vector<std::vector<float>> targets;
-    for (int64_t i = 0; i < batch.count; ++i) targets.push_back(key.Target(batch.first + i));
-    for (size_t i = 0; i < models.size(); ++i) {
-      const Clock::time_point start = Clock::now();
-      const QuantizedGraph& graph = models[i]->graph;
-      tensors.resize(graph.tensors.size());
-      if (plan.first_step[i] == 0) {
-        const QuantizedTensor& input = graph.tensors[graph.input];
-        tensors.assign(graph.tensors.size(), {});
-        tensors[graph.input] = BatchTensor::Empty(batch.count, input.shape);
-        SampleReader(dataset, split, input.shape, models[i]->input_scale(), input.type)
-            .Read(indices.subspan(batch.first, batch.count), tensors[graph.input].data());
-      }
-      const std::vector<BatchTensor> outputs =
-          judgements[i].network.RunFrom(plan.first_step[i], tensors, plan.keep[i]);
-      judgements[i].Judge(batch, outputs.front(), key, targets, reference);
-      judgements[i].nanoseconds += (Clock::now() - start).count();
-    }
-    return absl::OkStatus();
-  };
-  MICO_RETURN_IF_ERROR(ForEachBatch(crew, static_cast<int64_t>(indices.size()), work, keep_going));
-  for (Judgement& judgement : judgements) judgement.Finish(crew.threads, key);
-  return absl::OkStatus();
+  return Evaluation(setting).Run(outcomes, keep_going);
 }
 
 }  // namespace mico

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -52,6 +53,9 @@ class Progress {
 absl::Status RunCaught(const std::function<absl::Status(Batch)>& work, const Batch& batch) {
   try {
     return work(batch);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        fmt::format("no memory for {} samples at a time", batch.count));
   } catch (const std::exception& error) {
     return absl::InternalError(fmt::format("libtorch: {}", error.what()));
   }

@@ -21,7 +21,8 @@ struct Crew {
 
 // Cuts `samples` into batches and gives them to the crew's threads, the caller's among them, each
 // with libtorch confined to it. `work` is called from all of them at once.
-// The first error ends the call, an exception counts as Internal. `keep_going` is asked on the
+// The first error ends the call; an exception counts as Internal, std::bad_alloc as
+// ResourceExhausted. `keep_going` is asked on the
 // caller's thread with the share that is done; false ends the call with Cancelled.
 absl::Status ForEachBatch(const Crew& crew, int64_t samples,
                           const std::function<absl::Status(Batch)>& work,

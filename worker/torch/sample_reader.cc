@@ -1,19 +1,9 @@
 #include "worker/torch/sample_reader.h"
 
-#include "quant/interpreter.h"
-
 namespace mico {
 
 SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& input)
-    : SampleReader(dataset, split, input, std::nullopt) {}
-
-SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& input, double scale,
-                           TensorType type)
-    : SampleReader(dataset, split, input, Grid{scale, type}) {}
-
-SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& input,
-                           std::optional<Grid> grid)
-    : dataset_(dataset), data_(dataset.split(split)), shape_(input), grid_(grid) {
+    : dataset_(dataset), data_(dataset.split(split)), shape_(input) {
   if (!dataset.is_uint8) return;
   for (int64_t channel = 0; channel < shape_.channels; ++channel) {
     for (int stored = 0; stored < 256; ++stored) table_.push_back(Convert(stored, channel));
@@ -21,9 +11,7 @@ SampleReader::SampleReader(const Dataset& dataset, Split split, const Shape& inp
 }
 
 float SampleReader::Convert(double stored, int64_t channel) const {
-  const double prepared = dataset_.preparation.Apply(stored, channel);
-  if (!grid_.has_value()) return static_cast<float>(prepared);
-  return static_cast<float>(QuantizeInput(prepared, grid_->scale, grid_->type));
+  return static_cast<float>(dataset_.preparation.Apply(stored, channel));
 }
 
 void SampleReader::Read(std::span<const int64_t> indices, float* out) const {

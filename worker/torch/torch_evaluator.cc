@@ -1,6 +1,7 @@
 #include "worker/torch/torch_evaluator.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <deque>
@@ -8,24 +9,27 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "worker/integers/evaluation_plan.h"
+#include "worker/integers/plan_runner.h"
+#include "worker/integers/read_integers.h"
+#include "worker/integers/self_test.h"
 #include "worker/torch/answer_key.h"
 #include "worker/torch/evaluate_models.h"
 #include "worker/torch/float_network.h"
-#include "worker/torch/integer_network.h"
 #include "worker/torch/measure_statistics.h"
 #include "worker/torch/parallel_batches.h"
 #include "worker/torch/run_over.h"
 #include "worker/torch/runtime.h"
 #include "worker/torch/sample_reader.h"
-#include "worker/torch/self_test.h"
 
 namespace mico {
 namespace {
 
 // Decides which samples stand for a split; the same for every scheme, so that they compare.
 constexpr uint64_t kEvaluationSeed = 1;
-// Schemes that go through a batch of samples one after another, sharing what they have in common.
-constexpr size_t kSchemesTogether = 16;
+// Models that are evaluated together, sharing what they have in common, take no more than this.
+constexpr int64_t kModelBytes = int64_t{128} << 20;
+constexpr int64_t kMostTogether = 2048;
 // Float logits of the last few (model, data, samples) are kept for the divergence of later calls.
 constexpr size_t kMostCachedLogits = 4;
 
@@ -102,6 +106,23 @@ std::vector<Shape> OutputShapes(const Graph& graph) {
   return shapes;
 }
 
+// Places of the schemes such that those which begin alike are neighbours.
+std::vector<size_t> SortedByPrefix(std::span<const BitScheme> schemes) {
+  std::vector<size_t> order(schemes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return schemes[a] < schemes[b]; });
+  return order;
+}
+
+size_t SchemesTogether(const ModelPackage& package) {
+  int64_t weights = 1;
+  for (const LayerWeights& layer : package.weights.layers) {
+    weights += static_cast<int64_t>(layer.weights.size());
+  }
+  return std::clamp<int64_t>(kModelBytes / weights, 1, kMostTogether);
+}
+
 // Logits of chosen samples and what they were computed from.
 struct CachedLogits {
   std::string key;
@@ -111,6 +132,7 @@ struct CachedLogits {
 }  // namespace
 
 struct TorchEvaluator::State {
+  TorchEvaluatorOptions options;
   Crew crew;
   std::deque<CachedLogits> cached_logits;
 
@@ -125,8 +147,12 @@ struct TorchEvaluator::State {
   absl::StatusOr<Score> FloatScore(const ModelPackage& package, const Dataset& dataset, Split split,
                                    Metric metric, const KeepGoing& keep_going);
   absl::Status QuantizeAll(const ModelPackage& package, const Calibration& calibration,
-                           std::span<const BitScheme> schemes,
+                           std::span<const BitScheme> schemes, std::span<const size_t> places,
                            std::span<SchemeOutcome> outcomes) const;
+  // Schemes `places` of the request together.
+  absl::Status EvaluateSome(const ModelPackage& package, const Calibration& calibration,
+                            const EvaluationSetting& setting, std::span<const size_t> places,
+                            std::vector<SchemeOutcome>& all, const KeepGoing& keep_going) const;
 };
 
 absl::StatusOr<std::vector<float>> TorchEvaluator::State::FloatLogits(
@@ -187,21 +213,41 @@ absl::StatusOr<Score> TorchEvaluator::State::FloatScore(const ModelPackage& pack
 absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
                                                 const Calibration& calibration,
                                                 std::span<const BitScheme> schemes,
+                                                std::span<const size_t> places,
                                                 std::span<SchemeOutcome> outcomes) const {
   const auto quantize = [&](Batch batch) {
     SchemeOutcome& outcome = outcomes[batch.first];
-    const auto start = std::chrono::steady_clock::now();
-    absl::StatusOr<QuantizedModel> model = Quantize(package, calibration, schemes[batch.first]);
+    absl::StatusOr<QuantizedModel> model =
+        Quantize(package, calibration, schemes[places[batch.first]]);
     outcome.status = model.status();
-    if (model.ok()) {
-      outcome.model = std::move(*model);
-      outcome.model_digest = DigestOf(outcome.model);
-    }
-    outcome.duration = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::steady_clock::now() - start);
+    if (!model.ok()) return absl::OkStatus();
+    outcome.model = std::move(*model);
+    outcome.model_digest = DigestOf(outcome.model);
     return absl::OkStatus();
   };
-  return ForEachBatch({crew.threads, 1}, static_cast<int64_t>(schemes.size()), quantize, nullptr);
+  return ForEachBatch({crew.threads, 1}, static_cast<int64_t>(places.size()), quantize, nullptr);
+}
+
+absl::Status TorchEvaluator::State::EvaluateSome(const ModelPackage& package,
+                                                 const Calibration& calibration,
+                                                 const EvaluationSetting& setting,
+                                                 std::span<const size_t> places,
+                                                 std::vector<SchemeOutcome>& all,
+                                                 const KeepGoing& keep_going) const {
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<SchemeOutcome> outcomes(places.size());
+  MICO_RETURN_IF_ERROR(
+      QuantizeAll(package, calibration, setting.request.schemes, places, outcomes));
+  MICO_RETURN_IF_ERROR(EvaluateModels(setting, outcomes, keep_going));
+  const auto spent = std::chrono::steady_clock::now() - start;
+  for (size_t i = 0; i < places.size(); ++i) {
+    // Who shares what cannot be told apart: each gets its part.
+    outcomes[i].duration =
+        std::chrono::duration_cast<std::chrono::milliseconds>(spent / places.size());
+    if (!setting.request.keep_models) outcomes[i].model = {};
+    all[places[i]] = std::move(outcomes[i]);
+  }
+  return absl::OkStatus();
 }
 
 TorchEvaluator::TorchEvaluator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -209,8 +255,9 @@ TorchEvaluator::~TorchEvaluator() = default;
 
 absl::StatusOr<std::unique_ptr<TorchEvaluator>> TorchEvaluator::Create(
     const TorchEvaluatorOptions& options) {
-  MICO_RETURN_IF_ERROR(CheckConvolutionsAreExact());
+  MICO_RETURN_IF_ERROR(CheckIntegersAreExact());
   auto state = std::make_unique<State>();
+  state->options = options;
   state->crew.threads = options.threads > 0 ? options.threads : AvailableCores();
   state->crew.batch_size = std::max<int64_t>(options.batch_size, 1);
   return std::unique_ptr<TorchEvaluator>(new TorchEvaluator(std::move(state)));
@@ -239,26 +286,32 @@ absl::StatusOr<CalibrationOutcome> TorchEvaluator::Calibrate(const ModelPackage&
 
 absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
     const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
-    Split split, int64_t samples, Metric metric, std::span<const BitScheme> schemes,
-    const KeepGoing& keep_going) {
-  MICO_RETURN_IF_ERROR(CheckFit(package, dataset, metric));
+    const EvaluationRequest& request, const KeepGoing& keep_going) {
+  MICO_RETURN_IF_ERROR(CheckFit(package, dataset, request.metric));
+  if (request.floor.has_value() && !CountsAnswers(request.metric)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "a floor of {} with metric {}; needed one that counts answers, top1 or top5",
+        *request.floor, ToString(request.metric)));
+  }
   const std::vector<int64_t> indices =
-      ChooseSamples(dataset.split(split).count, samples, kEvaluationSeed);
+      ChooseSamples(dataset.split(request.split).count, request.samples, kEvaluationSeed);
   // The float network's pass counts as one scheme more.
-  const double parts = static_cast<double>(schemes.size()) + 1.0;
+  const double parts = static_cast<double>(request.schemes.size()) + 1.0;
   MICO_ASSIGN_OR_RETURN(const std::vector<float>* reference,
-                        state_->CachedFloatLogits(package, dataset, split, indices,
+                        state_->CachedFloatLogits(package, dataset, request.split, indices,
                                                   Part(keep_going, 0.0, 1.0 / parts)));
-  std::vector<SchemeOutcome> outcomes(schemes.size());
-  for (size_t first = 0; first < schemes.size(); first += kSchemesTogether) {
-    const size_t count = std::min(kSchemesTogether, schemes.size() - first);
-    const std::span<SchemeOutcome> group = std::span(outcomes).subspan(first, count);
-    MICO_RETURN_IF_ERROR(
-        state_->QuantizeAll(package, calibration, schemes.subspan(first, count), group));
+  const EvaluationSetting setting{state_->crew.threads, state_->options.activation_memory_bytes,
+                                  state_->options.integer_batch_size, dataset, request, indices,
+                                  *reference};
+  const std::vector<size_t> order = SortedByPrefix(request.schemes);
+  const size_t together = SchemesTogether(package);
+  std::vector<SchemeOutcome> outcomes(request.schemes.size());
+  for (size_t first = 0; first < order.size(); first += together) {
+    const auto places = std::span(order).subspan(first, std::min(together, order.size() - first));
     const double done = static_cast<double>(first) + 1.0;
-    MICO_RETURN_IF_ERROR(EvaluateModels(
-        state_->crew, dataset, split, indices, metric, *reference, group,
-        Part(keep_going, done / parts, (done + static_cast<double>(count)) / parts)));
+    MICO_RETURN_IF_ERROR(state_->EvaluateSome(
+        package, calibration, setting, places, outcomes,
+        Part(keep_going, done / parts, (done + static_cast<double>(places.size())) / parts)));
   }
   return outcomes;
 }
@@ -290,18 +343,33 @@ absl::StatusOr<std::vector<std::vector<float>>> TorchEvaluator::FloatForward(
 absl::StatusOr<std::vector<std::vector<int32_t>>> TorchEvaluator::IntegerForward(
     const QuantizedModel& model, const Dataset& dataset, Split split, int64_t first,
     int64_t count) {
-  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, model.graph.tensors[model.graph.input].shape));
-  MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
-  MICO_ASSIGN_OR_RETURN(const IntegerNetwork network, IntegerNetwork::Prepare(model));
   const QuantizedGraph& graph = model.graph;
-  std::vector<Shape> shapes;
+  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, graph.tensors[graph.input].shape));
+  MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, RangeOf(dataset, split, first, count));
+  const std::array<const QuantizedModel*, 1> models{&model};
+  const EvaluationPlan plan = PlanEvaluation(models, WantedTensors::kOutputs);
+  MICO_ASSIGN_OR_RETURN(const PlanRunner runner, PlanRunner::Prepare(models, plan));
+  std::vector<std::vector<int32_t>> collected;
   for (const QuantizedOutput& output : graph.outputs) {
-    shapes.push_back(graph.tensors[output.tensor].shape);
+    collected.emplace_back(count * graph.tensors[output.tensor].shape.elements());
   }
-  const QuantizedTensor& input = graph.tensors[graph.input];
-  const SampleReader reader(dataset, split, input.shape, model.input_scale(), input.type);
-  return CollectOutputs<int32_t>(state_->crew, network, reader, input.shape, shapes, indices,
-                                 nullptr);
+  const auto work = [&](Batch batch) {
+    const auto read = [&](const QuantizedModel& of) {
+      return ReadIntegers(dataset, split, std::span(indices).subspan(batch.first, batch.count), of);
+    };
+    const auto use = [&](Operation::Result result, const IntegerBatch& output) {
+      const int64_t elements = output.shape.elements();
+      for (size_t i = 0; i < graph.outputs.size(); ++i) {
+        if (graph.outputs[i].tensor != result.tensor) continue;
+        std::copy_n(output.As<int16_t>(), batch.count * elements,
+                    collected[i].begin() + batch.first * elements);
+      }
+    };
+    runner.Run(read, use);
+    return absl::OkStatus();
+  };
+  MICO_RETURN_IF_ERROR(ForEachBatch(state_->crew, count, work, nullptr));
+  return collected;
 }
 
 }  // namespace mico

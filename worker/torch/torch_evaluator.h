@@ -13,15 +13,20 @@ namespace mico {
 struct TorchEvaluatorOptions {
   // Threads that work on samples side by side; 0: one for each core this process may use.
   int threads = 0;
-  // Samples that go through the network together on one thread. Small enough that a layer's
+  // Samples that go through the float network together on one thread. Small enough that a layer's
   // activations stay in the second-level cache.
   int64_t batch_size = 16;
+  // The same for the integers, at most; 0: as many as the cache likes.
+  int64_t integer_batch_size = 0;
+  // What the tensors of an evaluation may take, on all threads together: it decides how many
+  // samples go together and how much of the work of many schemes is shared, never the result.
+  int64_t activation_memory_bytes = int64_t{512} << 20;
 };
 
 // The evaluator on libtorch. No torch type is visible here, and no exception comes out.
 class TorchEvaluator : public Evaluator {
  public:
-  // Runs a self-test: Internal if convolutions on this machine do not give exact integers.
+  // Runs a self-test: Internal if the vector loops of this machine do not give exact integers.
   static absl::StatusOr<std::unique_ptr<TorchEvaluator>> Create(
       const TorchEvaluatorOptions& options = {});
   ~TorchEvaluator() override;
@@ -31,9 +36,8 @@ class TorchEvaluator : public Evaluator {
                                                const KeepGoing& keep_going) override;
   absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                       const Calibration& calibration,
-                                                      const Dataset& dataset, Split split,
-                                                      int64_t samples, Metric metric,
-                                                      std::span<const BitScheme> schemes,
+                                                      const Dataset& dataset,
+                                                      const EvaluationRequest& request,
                                                       const KeepGoing& keep_going) override;
 
   // The float network's outputs, parallel to graph.outputs, for samples [first, first + count) of a

@@ -8,7 +8,7 @@
 #include "model/text_form.h"
 #include "quant/interpreter.h"
 #include "tests/support/random_dataset.h"
-#include "worker/torch/prefix_plan.h"
+#include "worker/integers/evaluation_plan.h"
 #include "worker/torch/torch_evaluator.h"
 
 namespace mico {
@@ -88,7 +88,7 @@ constexpr std::string_view kSignals = R"(
 class TorchIntegerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto evaluator = TorchEvaluator::Create({.threads = 2, .batch_size = 8});
+    auto evaluator = TorchEvaluator::Create({.threads = 2, .batch_size = 8, .integer_batch_size = 8});
     ASSERT_TRUE(evaluator.ok()) << evaluator.status();
     evaluator_ = std::move(*evaluator);
   }
@@ -206,9 +206,8 @@ TEST_F(TorchIntegerTest, TheFirstOutputIsTheOneThatIsScored) {
   const std::vector<BitScheme> schemes{*BitScheme::Parse("w4a8,w2a8,w4a8,w8a8")};
 
   const auto several = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
-                                            Split::kVal, 0, Metric::kTop1, schemes, nullptr);
-  const auto one = evaluator_->Evaluate(single, Calibrated(single, dataset), dataset, Split::kVal,
-                                        0, Metric::kTop1, schemes, nullptr);
+                                            {.schemes = schemes}, nullptr);
+  const auto one = evaluator_->Evaluate(single, Calibrated(single, dataset), dataset, {.schemes = schemes}, nullptr);
 
   ASSERT_TRUE(several.ok() && one.ok()) << several.status() << one.status();
   EXPECT_EQ((*several)[0].score, (*one)[0].score);
@@ -282,13 +281,11 @@ TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
   const Calibration calibration = Calibrated(package, dataset);
   const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8,w8a8,w8a8,w8a8,w8a8"),
                                        *BitScheme::Parse("w2a8,w2a3,w4a4,w3a5,w7a6")};
-  const auto other = TorchEvaluator::Create({.threads = 1, .batch_size = 40});
+  const auto other = TorchEvaluator::Create({.threads = 1, .batch_size = 40, .integer_batch_size = 40});
   ASSERT_TRUE(other.ok()) << other.status();
 
-  const auto first = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
-                                          Metric::kTop1, schemes, nullptr);
-  const auto second = (*other)->Evaluate(package, calibration, dataset, Split::kVal, 0,
-                                         Metric::kTop1, schemes, nullptr);
+  const auto first = evaluator_->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
+  const auto second = (*other)->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
 
   ASSERT_TRUE(first.ok()) << first.status();
   ASSERT_TRUE(second.ok()) << second.status();
@@ -314,14 +311,12 @@ TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
     schemes.push_back(*BitScheme::Parse(text));
   }
 
-  const auto together = evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0,
-                                             Metric::kTop1, schemes, nullptr);
+  const auto together = evaluator_->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
 
   ASSERT_TRUE(together.ok()) << together.status();
   for (size_t i = 0; i < schemes.size(); ++i) {
     const auto alone =
-        evaluator_->Evaluate(package, calibration, dataset, Split::kVal, 0, Metric::kTop1,
-                             std::span(schemes).subspan(i, 1), nullptr);
+        evaluator_->Evaluate(package, calibration, dataset, {.schemes = std::span(schemes).subspan(i, 1)}, nullptr);
     ASSERT_TRUE(alone.ok()) << alone.status();
     ASSERT_TRUE((*together)[i].status.ok()) << (*together)[i].status;
     EXPECT_EQ((*together)[i].score, (*alone)[0].score) << schemes[i].ToString();
@@ -330,7 +325,7 @@ TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
   }
 }
 
-TEST_F(TorchIntegerTest, OnlyStepsBehindTheFirstDifferenceRunAgain) {
+TEST_F(TorchIntegerTest, EveryDistinctComputationIsDoneOnce) {
   const ModelPackage package = Network(kResidual, 1);
   const Dataset dataset = RandomDataset({3, 9, 9}, 3);
   const Calibration calibration = Calibrated(package, dataset);
@@ -340,15 +335,19 @@ TEST_F(TorchIntegerTest, OnlyStepsBehindTheFirstDifferenceRunAgain) {
   const QuantizedModel first = quantized("w8a8,w8a8,w8a8,w8a8,w8a8");
   const QuantizedModel last_changed = quantized("w8a8,w8a8,w8a8,w8a8,w4a8");
   const QuantizedModel first_changed = quantized("w4a8,w8a8,w8a8,w8a8,w4a8");
-  const int steps = static_cast<int>(first.graph.steps.size());
+  const QuantizedModel other_reader = quantized("w8a8,w8a8,w8a4,w8a8,w8a8");
+  const auto operations = [](std::vector<const QuantizedModel*> models) {
+    return PlanEvaluation(models, WantedTensors::kScored).operations.size();
+  };
+  const size_t all = first.graph.steps.size() + 1;  // and the input
 
-  const PrefixPlan plan = PlanPrefixes(
-      std::vector<const QuantizedModel*>{&first, &last_changed, &last_changed, &first_changed});
-
-  EXPECT_EQ(plan.first_step, (std::vector<int>{0, steps - 1, steps, 0}));
-  // Of all tensors only the last layer's input and the output are waited for.
-  EXPECT_EQ(std::count(plan.keep[0].begin(), plan.keep[0].end(), true), 2);
-  EXPECT_EQ(std::count(plan.keep[2].begin(), plan.keep[2].end(), true), 0);
+  EXPECT_EQ(operations({&first}), all);
+  EXPECT_EQ(operations({&first, &first}), all);
+  EXPECT_EQ(operations({&first, &last_changed, &last_changed}), all + 1);
+  EXPECT_EQ(operations({&first, &first_changed, &last_changed}), 2 * all);  // but the input
+  // The depthwise layer's sums are requantized twice; what is behind them is done twice.
+  const size_t behind = first.graph.steps.size() - 2;
+  EXPECT_EQ(operations({&first, &other_reader}), all + 1 + 1 + behind);
 }
 
 TEST_F(TorchIntegerTest, ASchemeThatCannotBeQuantizedDoesNotStopTheOthers) {
@@ -357,7 +356,7 @@ TEST_F(TorchIntegerTest, ASchemeThatCannotBeQuantizedDoesNotStopTheOthers) {
   const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8"), *BitScheme::Parse("w8a8,w8a8")};
 
   const auto outcomes = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
-                                             Split::kVal, 10, Metric::kTop1, schemes, nullptr);
+                                             {.schemes = schemes, .samples = 10}, nullptr);
 
   ASSERT_TRUE(outcomes.ok()) << outcomes.status();
   EXPECT_FALSE((*outcomes)[0].status.ok());
@@ -375,8 +374,7 @@ TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
   // One thread: with several, others may have done all the work before the first question.
   const auto evaluator = TorchEvaluator::Create({.threads = 1}).value();
 
-  const auto outcomes = evaluator->Evaluate(package, calibration, dataset, Split::kVal, 0,
-                                            Metric::kTop1, schemes, [&](double progress) {
+  const auto outcomes = evaluator->Evaluate(package, calibration, dataset, {.schemes = schemes}, [&](double progress) {
                                               EXPECT_FALSE(unwanted) << "asked after a no";
                                               EXPECT_GE(progress, last);
                                               last = progress;

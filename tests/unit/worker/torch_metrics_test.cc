@@ -50,7 +50,9 @@ Dataset Samples(int classes = 2) {
 }
 
 std::unique_ptr<TorchEvaluator> Evaluator(int threads, int64_t batch_size) {
-  return TorchEvaluator::Create({.threads = threads, .batch_size = batch_size}).value();
+  return TorchEvaluator::Create(
+             {.threads = threads, .batch_size = batch_size, .integer_batch_size = batch_size})
+      .value();
 }
 
 // With the same calibration for every evaluator, as a job has it: the floats that a calibration
@@ -60,8 +62,13 @@ std::vector<SchemeOutcome> Evaluate(TorchEvaluator& evaluator, const ModelPackag
   const auto calibrated = Evaluator(1, 37)->Calibrate(package, dataset, 0, 1, metric, nullptr);
   EXPECT_TRUE(calibrated.ok()) << calibrated.status();
   if (!calibrated.ok()) return {};
-  auto outcomes = evaluator.Evaluate(package, calibrated->calibration, dataset, Split::kVal,
-                                     samples, metric, kSchemes, nullptr);
+  auto outcomes = evaluator.Evaluate(package, calibrated->calibration, dataset,
+                                     {.schemes = kSchemes,
+                                      .samples = samples,
+                                      .metric = metric,
+                                      .verify_images = 8,
+                                      .keep_models = true},
+                                     nullptr);
   EXPECT_TRUE(outcomes.ok()) << outcomes.status();
   return outcomes.ok() ? *std::move(outcomes) : std::vector<SchemeOutcome>();
 }

@@ -196,7 +196,7 @@ TEST_F(TorchNetworksTest, EightBitsCostLittleAndTheDivergenceGrowsWithFewerBits)
                                        BitScheme::Uniform(2, 2, input_layers)};
 
   const auto outcomes = evaluator_->Evaluate(package, calibrated->calibration, *dataset,
-                                             Split::kVal, 0, Metric::kTop1, schemes, nullptr);
+                                             {.schemes = schemes, .verify_images = 8}, nullptr);
 
   ASSERT_TRUE(outcomes.ok()) << outcomes.status();
   EXPECT_GT((*outcomes)[0].score.value, calibrated->float_val.value - 0.003);
