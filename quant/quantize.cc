@@ -34,44 +34,60 @@ void SetClamp(const FusedActivation& activation, const TensorType& type, double 
   }
 }
 
-// One output channel of a layer as floats, and where its integers live.
+// One output channel of a layer, and where its integers live.
 struct Channel {
-  std::span<const float> weights;  // [in / groups][kernel_h][kernel_w]
+  std::span<const float> floats;     // [in / groups][kernel_h][kernel_w]
+  std::span<const int8_t> integers;  // at `scale`, [kernel_h][kernel_w][in / groups]
+  double scale = 0.0;                // 0: all weights are zero
+  int64_t magnitude_sum = 0;         // of the integers
   double bias = 0.0;
   int weight_bits = 8;
+  size_t kernel = 1;  // taps
   double input_scale = 1.0, output_scale = 1.0;
   double largest_input = 0.0;
 };
 
 struct ChannelIntegers {
-  std::vector<int8_t> weights;  // in the floats' order
+  std::vector<int8_t> weights;  // in the integers' order
   FixedPointScale scale;
   double products = 0.0;  // largest sum of |weight * input|
   double bias = 0.0;      // without the rounding term; may be outside int32
   double total() const { return products + std::abs(bias) + RoundingTerm(scale); }
 };
 
-ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
+ChannelIntegers WithWeights(const Channel& channel, double weight_scale,
+                            std::vector<int8_t> weights, int64_t magnitude_sum) {
   ChannelIntegers integers;
-  integers.weights.reserve(channel.weights.size());
-  int64_t sum = 0;
-  for (const float weight : channel.weights) {
-    const int8_t integer = QuantizeWeight(weight, weight_scale, channel.weight_bits);
-    integers.weights.push_back(integer);
-    sum += std::abs(integer);
-  }
+  integers.weights = std::move(weights);
   const double real = weight_scale * channel.input_scale;
-  integers.products = static_cast<double>(sum) * channel.largest_input;
+  integers.products = static_cast<double>(magnitude_sum) * channel.largest_input;
   integers.bias = std::floor(channel.bias / real + 0.5);
   integers.scale = NearestFixedPoint(real / channel.output_scale);
   return integers;
+}
+
+ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
+  if (weight_scale == channel.scale) {
+    return WithWeights(channel, weight_scale, {channel.integers.begin(), channel.integers.end()},
+                       channel.magnitude_sum);
+  }
+  std::vector<int8_t> weights(channel.floats.size());
+  const size_t in_channels = weights.size() / channel.kernel;
+  int64_t sum = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const size_t tap = i / in_channels, in = i % in_channels;
+    weights[i] = QuantizeWeight(channel.floats[in * channel.kernel + tap], weight_scale,
+                                channel.weight_bits);
+    sum += std::abs(weights[i]);
+  }
+  return WithWeights(channel, weight_scale, std::move(weights), sum);
 }
 
 // Weights that are zero or tiny against the bias get a larger scale until bias and factor have
 // room; weights that are too large by themselves stay so, and the caller refuses them.
 ChannelIntegers QuantizeChannel(const Channel& channel) {
   const double least = 0x1p-30 * channel.output_scale / channel.input_scale;
-  double scale = std::max(ChooseWeightScale(channel.weights, channel.weight_bits), least);
+  double scale = std::max(channel.scale, least);
   ChannelIntegers integers = QuantizeAt(channel, scale);
   if (integers.products > kAccumulatorLimit) return integers;
   while (integers.total() > kAccumulatorLimit) {
@@ -83,8 +99,8 @@ ChannelIntegers QuantizeChannel(const Channel& channel) {
 
 class Quantizer {
  public:
-  Quantizer(const ModelPackage& package, const Calibration& calibration, QuantizedGraph graph)
-      : package_(package), calibration_(calibration) {
+  Quantizer(WeightCache& cache, const Calibration& calibration, QuantizedGraph graph)
+      : cache_(cache), package_(cache.package()), calibration_(calibration) {
     model_.graph = std::move(graph);
   }
 
@@ -159,14 +175,20 @@ class Quantizer {
     const LayerWeights& layer = package_.weights.layers[step.layer];
     const ConvAttributes& conv = step.conv();
     const size_t per_channel = layer.weights.size() / conv.out_channels;
+    const std::shared_ptr<const LayerIntegers> quantized =
+        cache_.Get(step.layer, step.weight_bits);
     StepNumbers numbers;
     numbers.weights.reserve(layer.weights.size());
     SetClamp(step.activation, Tensor(step.output).type, model_.scales[step.output], numbers);
     for (int64_t out = 0; out < conv.out_channels; ++out) {
       const Channel channel{
-          .weights = std::span(layer.weights).subspan(out * per_channel, per_channel),
+          .floats = std::span(layer.weights).subspan(out * per_channel, per_channel),
+          .integers = std::span(quantized->weights).subspan(out * per_channel, per_channel),
+          .scale = quantized->scales[out],
+          .magnitude_sum = quantized->magnitude_sums[out],
           .bias = layer.bias[out],
           .weight_bits = step.weight_bits,
+          .kernel = static_cast<size_t>(conv.kernel_height * conv.kernel_width),
           .input_scale = model_.scales[step.inputs[0]],
           .output_scale = model_.scales[step.output],
           .largest_input = static_cast<double>(Tensor(step.inputs[0]).type.largest_magnitude())};
@@ -177,21 +199,14 @@ class Quantizer {
             "is {}",
             step.name, out, integers.total(), kAccumulatorLimit));
       }
-      AppendChannel(conv, integers, numbers);
+      AppendChannel(integers, numbers);
     }
     return numbers;
   }
 
-  // From the floats' order [in / groups][kernel] to the integers' [kernel][in / groups].
-  static void AppendChannel(const ConvAttributes& conv, const ChannelIntegers& integers,
-                            StepNumbers& numbers) {
-    const size_t kernel = conv.kernel_height * conv.kernel_width;
-    const size_t in_channels = integers.weights.size() / kernel;
-    for (size_t tap = 0; tap < kernel; ++tap) {
-      for (size_t in = 0; in < in_channels; ++in) {
-        numbers.weights.push_back(integers.weights[in * kernel + tap]);
-      }
-    }
+  static void AppendChannel(const ChannelIntegers& integers, StepNumbers& numbers) {
+    numbers.weights.insert(numbers.weights.end(), integers.weights.begin(),
+                           integers.weights.end());
     numbers.scales.push_back(integers.scale);
     numbers.bias.push_back(static_cast<int32_t>(integers.bias) + RoundingTerm(integers.scale));
   }
@@ -252,6 +267,7 @@ class Quantizer {
     return numbers;
   }
 
+  WeightCache& cache_;
   const ModelPackage& package_;
   const Calibration& calibration_;
   QuantizedModel model_;
@@ -261,9 +277,16 @@ class Quantizer {
 
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
                                         const BitScheme& scheme) {
-  MICO_ASSIGN_OR_RETURN(QuantizedGraph graph,
-                        LowerGraph(package.graph, calibration.input_non_negative, scheme));
-  return Quantizer(package, calibration, std::move(graph)).Run();
+  WeightCache cache(package);
+  return Quantize(cache, calibration, scheme);
+}
+
+absl::StatusOr<QuantizedModel> Quantize(WeightCache& cache, const Calibration& calibration,
+                                        const BitScheme& scheme) {
+  MICO_ASSIGN_OR_RETURN(
+      QuantizedGraph graph,
+      LowerGraph(cache.package().graph, calibration.input_non_negative, scheme));
+  return Quantizer(cache, calibration, std::move(graph)).Run();
 }
 
 }  // namespace mico

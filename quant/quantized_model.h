@@ -11,6 +11,7 @@
 #include "quant/calibration.h"
 #include "quant/quantized_graph.h"
 #include "quant/requantize.h"
+#include "quant/weight_cache.h"
 
 namespace mico {
 
@@ -50,6 +51,9 @@ struct QuantizedModel {
 // Weights: per output channel, symmetric, clipped for least squared error. ResourceExhausted with
 // the layer's name and the bound if an accumulator could leave int32.
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
+                                        const BitScheme& scheme);
+// The same for the cache's network, with what the cache holds already.
+absl::StatusOr<QuantizedModel> Quantize(WeightCache& cache, const Calibration& calibration,
                                         const BitScheme& scheme);
 
 // The largest |accumulator| that kConv step `step` could reach, bias and rounding term included,

@@ -30,8 +30,10 @@ constexpr uint64_t kEvaluationSeed = 1;
 // Models that are evaluated together, sharing what they have in common, take no more than this.
 constexpr int64_t kModelBytes = int64_t{128} << 20;
 constexpr int64_t kMostTogether = 2048;
-// Float logits of the last few (model, data, samples) are kept for the divergence of later calls.
+// Float logits of the last few (model, data, samples) are kept for the divergence of later calls,
+// and the integers of the last few networks' weights.
 constexpr size_t kMostCachedLogits = 4;
+constexpr size_t kMostCachedWeights = 4;
 
 // What the server has checked already, in words for people; here so that nothing is read that is
 // not there.
@@ -129,12 +131,20 @@ struct CachedLogits {
   std::vector<float> logits;
 };
 
+// A network's weights at every width that was asked for.
+struct CachedWeights {
+  explicit CachedWeights(const ModelPackage& of) : package(of), cache(package) {}
+  const ModelPackage package;
+  WeightCache cache;
+};
+
 }  // namespace
 
 struct TorchEvaluator::State {
   TorchEvaluatorOptions options;
   Crew crew;
   std::deque<CachedLogits> cached_logits;
+  std::deque<std::shared_ptr<CachedWeights>> cached_weights;
 
   absl::StatusOr<std::vector<float>> FloatLogits(const ModelPackage& package,
                                                  const Dataset& dataset, Split split,
@@ -146,11 +156,12 @@ struct TorchEvaluator::State {
                                                               const KeepGoing& keep_going);
   absl::StatusOr<Score> FloatScore(const ModelPackage& package, const Dataset& dataset, Split split,
                                    Metric metric, const KeepGoing& keep_going);
-  absl::Status QuantizeAll(const ModelPackage& package, const Calibration& calibration,
+  std::shared_ptr<CachedWeights> WeightsOf(const ModelPackage& package);
+  absl::Status QuantizeAll(WeightCache& weights, const Calibration& calibration,
                            std::span<const BitScheme> schemes, std::span<const size_t> places,
                            std::span<SchemeOutcome> outcomes) const;
   // Schemes `places` of the request together.
-  absl::Status EvaluateSome(const ModelPackage& package, const Calibration& calibration,
+  absl::Status EvaluateSome(WeightCache& weights, const Calibration& calibration,
                             const EvaluationSetting& setting, std::span<const size_t> places,
                             std::vector<SchemeOutcome>& all, const KeepGoing& keep_going) const;
 };
@@ -210,7 +221,15 @@ absl::StatusOr<Score> TorchEvaluator::State::FloatScore(const ModelPackage& pack
   return key.Total(contributions);
 }
 
-absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
+std::shared_ptr<CachedWeights> TorchEvaluator::State::WeightsOf(const ModelPackage& package) {
+  for (const std::shared_ptr<CachedWeights>& cached : cached_weights) {
+    if (!package.digest.empty() && cached->package.digest == package.digest) return cached;
+  }
+  if (cached_weights.size() == kMostCachedWeights) cached_weights.pop_front();
+  return cached_weights.emplace_back(std::make_shared<CachedWeights>(package));
+}
+
+absl::Status TorchEvaluator::State::QuantizeAll(WeightCache& weights,
                                                 const Calibration& calibration,
                                                 std::span<const BitScheme> schemes,
                                                 std::span<const size_t> places,
@@ -218,7 +237,7 @@ absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
   const auto quantize = [&](Batch batch) {
     SchemeOutcome& outcome = outcomes[batch.first];
     absl::StatusOr<QuantizedModel> model =
-        Quantize(package, calibration, schemes[places[batch.first]]);
+        Quantize(weights, calibration, schemes[places[batch.first]]);
     outcome.status = model.status();
     if (!model.ok()) return absl::OkStatus();
     outcome.model = std::move(*model);
@@ -228,7 +247,7 @@ absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
   return ForEachBatch({crew.threads, 1}, static_cast<int64_t>(places.size()), quantize, nullptr);
 }
 
-absl::Status TorchEvaluator::State::EvaluateSome(const ModelPackage& package,
+absl::Status TorchEvaluator::State::EvaluateSome(WeightCache& weights,
                                                  const Calibration& calibration,
                                                  const EvaluationSetting& setting,
                                                  std::span<const size_t> places,
@@ -237,7 +256,7 @@ absl::Status TorchEvaluator::State::EvaluateSome(const ModelPackage& package,
   const auto start = std::chrono::steady_clock::now();
   std::vector<SchemeOutcome> outcomes(places.size());
   MICO_RETURN_IF_ERROR(
-      QuantizeAll(package, calibration, setting.request.schemes, places, outcomes));
+      QuantizeAll(weights, calibration, setting.request.schemes, places, outcomes));
   MICO_RETURN_IF_ERROR(EvaluateModels(setting, outcomes, keep_going));
   const auto spent = std::chrono::steady_clock::now() - start;
   for (size_t i = 0; i < places.size(); ++i) {
@@ -303,6 +322,7 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
   const EvaluationSetting setting{state_->crew.threads, state_->options.activation_memory_bytes,
                                   state_->options.integer_batch_size, dataset, request, indices,
                                   *reference};
+  const std::shared_ptr<CachedWeights> weights = state_->WeightsOf(package);
   const std::vector<size_t> order = SortedByPrefix(request.schemes);
   const size_t together = SchemesTogether(package);
   std::vector<SchemeOutcome> outcomes(request.schemes.size());
@@ -310,7 +330,7 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
     const auto places = std::span(order).subspan(first, std::min(together, order.size() - first));
     const double done = static_cast<double>(first) + 1.0;
     MICO_RETURN_IF_ERROR(state_->EvaluateSome(
-        package, calibration, setting, places, outcomes,
+        weights->cache, calibration, setting, places, outcomes,
         Part(keep_going, done / parts, (done + static_cast<double>(places.size())) / parts)));
   }
   return outcomes;
