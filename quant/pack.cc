@@ -1,6 +1,7 @@
 #include "quant/pack.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace mico {
 namespace {
@@ -18,6 +19,23 @@ int32_t Decode(uint32_t field, TensorType type) {
   const int32_t value = static_cast<int32_t>(field);
   const int32_t half = int32_t{1} << (type.container_bits() - 1);
   return type.is_signed && value >= half ? value - 2 * half : value;
+}
+
+// Whole bytes first, which compilers turn into vector instructions.
+template <int width, typename Field>
+void PackFields(std::span<const int8_t> values, uint8_t* bytes, Field field) {
+  constexpr size_t kInByte = 8 / width;
+  const size_t whole = values.size() / kInByte;
+  for (size_t byte = 0; byte < whole; ++byte) {
+    uint32_t fields = 0;
+    for (size_t i = 0; i < kInByte; ++i) {
+      fields |= field(values[byte * kInByte + i]) << (i * width);
+    }
+    bytes[byte] = static_cast<uint8_t>(fields);
+  }
+  for (size_t i = whole * kInByte; i < values.size(); ++i) {
+    bytes[whole] |= static_cast<uint8_t>(field(values[i]) << (i % kInByte * width));
+  }
 }
 
 }  // namespace
@@ -49,12 +67,26 @@ std::vector<int32_t> Unpack(std::span<const uint8_t> bytes, int64_t count, Tenso
 }
 
 std::vector<uint8_t> PackWeights(std::span<const int8_t> weights, int64_t per_channel, int bits) {
-  std::vector<uint8_t> bytes;
-  for (size_t start = 0; start < weights.size(); start += per_channel) {
-    const auto channel = weights.subspan(start, per_channel);
-    const std::vector<int32_t> values(channel.begin(), channel.end());
-    const std::vector<uint8_t> packed = Pack(values, TensorType{bits, true});
-    bytes.insert(bytes.end(), packed.begin(), packed.end());
+  const TensorType type{bits, true};
+  const int width = type.container_bits();
+  const size_t channel_bytes = (per_channel * width + 7) / 8;
+  const size_t channels = per_channel > 0 ? weights.size() / per_channel : 0;
+  std::vector<uint8_t> bytes(channels * channel_bytes, 0);
+  for (size_t channel = 0; channel < channels; ++channel) {
+    const int8_t* from = weights.data() + channel * per_channel;
+    uint8_t* to = bytes.data() + channel * channel_bytes;
+    if (width == 8) {
+      std::memcpy(to, from, per_channel);
+      continue;
+    }
+    const std::span<const int8_t> values(from, per_channel);
+    if (bits == 1) {
+      PackFields<1>(values, to, [](int8_t weight) { return weight > 0 ? 1U : 0U; });
+    } else if (width == 2) {
+      PackFields<2>(values, to, [](int8_t weight) { return weight & 3U; });
+    } else {
+      PackFields<4>(values, to, [](int8_t weight) { return weight & 15U; });
+    }
   }
   return bytes;
 }

@@ -14,6 +14,8 @@ constexpr int32_t kSignedOffset = 128;
 // Prepared samples stay in the second-level cache, a row's sums in the first-level one.
 constexpr int64_t kPreparedBytes = 256 << 10;
 constexpr int64_t kRowSums = 4096;
+// Rows of fewer pixels are joined: too few to keep the multipliers busy.
+constexpr int64_t kShortRow = 16;
 // Loops read whole words, beyond the last element.
 constexpr int64_t kReadableBehind = 64;
 
@@ -207,26 +209,42 @@ IntegerBatch IntegerConvolution::Run(const IntegerBatch& input, const Requantize
 void IntegerConvolution::RunOver(const IntegerBatch& input, Sink& sink) const {
   const int64_t together = copies_ ? std::max<int64_t>(kPreparedBytes / PaddedSampleBytes(), 1)
                                    : std::max<int64_t>(input.count, 1);
+  for (int64_t first = 0; first < input.count; first += together) {
+    const Prepared prepared = Prepare(input, first, std::min(together, input.count - first));
+    RunPositions(prepared, first * output_.height * output_.width, sink);
+  }
+}
+
+// In rows that are as long as the loops like them.
+void IntegerConvolution::RunPositions(const Prepared& prepared, int64_t position,
+                                      Sink& sink) const {
   const int64_t positions = output_.height * output_.width;
   const int64_t sample_bytes = PaddedSampleBytes();
   const int64_t element = input_.channels * ElementBytes();
-  for (int64_t first = 0; first < input.count; first += together) {
-    const Prepared prepared = Prepare(input, first, std::min(together, input.count - first));
-    const int64_t position = first * positions;
-    if (is_pointwise_) {
-      RunRow({prepared.values, prepared.samples * positions, element}, position, sink);
-    } else if (positions == 1) {
-      RunRow({prepared.values, prepared.samples, sample_bytes}, position, sink);
-    } else {
-      for (int64_t row = 0; row < prepared.samples * output_.height; ++row) {
-        const int64_t sample = row / output_.height, y = row % output_.height;
-        const uint8_t* values = prepared.values + sample * sample_bytes +
-                                y * conv_.stride_height * padded_width_ * element;
-        RunRow({values, output_.width, conv_.stride_width * element},
-               position + row * output_.width, sink);
-      }
-    }
+  const int64_t stride = conv_.stride_width * element;
+  const auto row_offset = [&](int64_t row) {
+    return row / output_.height * sample_bytes +
+           row % output_.height * conv_.stride_height * padded_width_ * element;
+  };
+  if (is_pointwise_) {
+    return RunRow({prepared.values, prepared.samples * positions, element}, position, sink);
   }
+  if (positions == 1) {
+    return RunRow({prepared.values, prepared.samples, sample_bytes}, position, sink);
+  }
+  const int64_t rows = prepared.samples * output_.height;
+  if (output_.width >= kShortRow) {
+    for (int64_t row = 0; row < rows; ++row) {
+      RunRow({prepared.values + row_offset(row), output_.width, stride},
+             position + row * output_.width, sink);
+    }
+    return;
+  }
+  std::vector<int64_t> offsets;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t x = 0; x < output_.width; ++x) offsets.push_back(row_offset(row) + x * stride);
+  }
+  RunRow({prepared.values, rows * output_.width, 0, offsets.data()}, position, sink);
 }
 
 IntegerConvolution::Prepared IntegerConvolution::Prepare(const IntegerBatch& input, int64_t first,
@@ -261,7 +279,8 @@ void IntegerConvolution::RunRow(const Row& row, int64_t position, Sink& sink) co
   const int64_t most = std::max<int64_t>(kRowSums / output_.channels, 1);
   for (int64_t first = 0; first < row.pixels; first += most) {
     const int64_t pixels = std::min(most, row.pixels - first);
-    const Row part{row.input + first * row.pixel_stride, pixels, row.pixel_stride};
+    const Row part{row.input + first * row.pixel_stride, pixels, row.pixel_stride,
+                   row.pixel_offsets == nullptr ? nullptr : row.pixel_offsets + first};
     int32_t* sums = sink.Begin(position + first, pixels);
     if (is_depthwise_) {
       SumDepthwise(part, sums);
@@ -279,6 +298,7 @@ void IntegerConvolution::SumGroups(const Row& row, int32_t* sums) const {
         .input = row.input + group * GroupChannels() * ElementBytes(),
         .pixels = row.pixels,
         .pixel_stride = row.pixel_stride,
+        .pixel_offsets = row.pixel_offsets,
         .tap_offsets = tap_offsets_.data(),
         .taps = static_cast<int64_t>(tap_offsets_.size()),
         .words = tap_words_,
@@ -306,7 +326,9 @@ void IntegerConvolution::SumDepthwise(const Row& row, int32_t* sums) const {
   const int64_t channels = input_.channels;
   for (int64_t pixel = 0; pixel < row.pixels; ++pixel, sums += channels) {
     std::fill_n(sums, channels, 0);
-    const uint8_t* input = row.input + pixel * row.pixel_stride;
+    const uint8_t* input =
+        row.input +
+        (row.pixel_offsets == nullptr ? pixel * row.pixel_stride : row.pixel_offsets[pixel]);
     for (size_t tap = 0; tap < tap_offsets_.size(); ++tap) {
       Dispatch(DepthwiseLoop{reinterpret_cast<const int16_t*>(input + tap_offsets_[tap]),
                              depthwise_.data() + tap * channels, channels, sums});

@@ -41,7 +41,8 @@ class IntegerConvolution {
   // Output positions that lie one behind the other, and what their first reads.
   struct Row {
     const uint8_t* input = nullptr;
-    int64_t pixels = 0, pixel_stride = 0;  // bytes
+    int64_t pixels = 0, pixel_stride = 0;    // bytes
+    const int64_t* pixel_offsets = nullptr;  // instead of the stride, where there is none
   };
   class Sink;
 
@@ -54,6 +55,7 @@ class IntegerConvolution {
   void PackDepthwise(std::span<const int8_t> weights);
 
   void RunOver(const IntegerBatch& input, Sink& sink) const;
+  void RunPositions(const Prepared& prepared, int64_t position, Sink& sink) const;
   Prepared Prepare(const IntegerBatch& input, int64_t first, int64_t samples) const;
   void RunRow(const Row& row, int64_t position, Sink& sink) const;
   void SumGroups(const Row& row, int32_t* sums) const;

@@ -29,6 +29,11 @@ MICO_INLINE int32_t WordAt(const uint8_t* address) {
   return word;
 }
 
+const uint8_t* InputAt(const ConvolutionRow& row, int64_t pixel) {
+  return row.input +
+         (row.pixel_offsets == nullptr ? pixel * row.pixel_stride : row.pixel_offsets[pixel]);
+}
+
 int32_t* SumsAt(const ConvolutionRow& row, int64_t pixel, int64_t block) {
   return row.sums + pixel * row.sums_stride + block * kBlockChannels;
 }
@@ -37,7 +42,7 @@ int32_t* SumsAt(const ConvolutionRow& row, int64_t pixel, int64_t block) {
 void RunPixelBase(const ConvolutionRow& row, int64_t pixel, int64_t block) {
   std::array<int32_t, kBlockChannels> sums;
   std::copy_n(row.first + block * kBlockChannels, kBlockChannels, sums.begin());
-  const uint8_t* input = row.input + pixel * row.pixel_stride;
+  const uint8_t* input = InputAt(row, pixel);
   const uint8_t* weights = row.weights + block * BlockBytes(row);
   for (int64_t tap = 0; tap < row.taps; ++tap) {
     for (int64_t word = 0; word < row.words; ++word, weights += kVectorBytes) {
@@ -58,7 +63,8 @@ void RunPixelBase(const ConvolutionRow& row, int64_t pixel, int64_t block) {
 // `pixels` x 16 sums in registers.
 template <int pixels>
 MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t block) {
-  const uint8_t* input = row.input + pixel * row.pixel_stride;
+  const uint8_t* inputs[pixels];
+  for (int p = 0; p < pixels; ++p) inputs[p] = InputAt(row, pixel + p);
   const uint8_t* weights = row.weights + block * BlockBytes(row);
   const auto load = [](const void* from) MICO_AVX2 {
     return _mm256_loadu_si256(static_cast<const __m256i*>(from));
@@ -69,16 +75,16 @@ MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t blo
     sums[p][1] = load(row.first + block * kBlockChannels + kBlockChannels / 2);
   }
   for (int64_t tap = 0; tap < row.taps; ++tap) {
-    const uint8_t* words = input + row.tap_offsets[tap];
+    const int64_t offset = row.tap_offsets[tap];
     for (int64_t word = 0; word < row.words; ++word) {
       const __m256i low = load(weights), high = load(weights + kVectorBytes / 2);
       weights += kVectorBytes;
       for (int p = 0; p < pixels; ++p) {
-        const __m256i value = _mm256_set1_epi32(WordAt(words + p * row.pixel_stride));
+        const __m256i value =
+            _mm256_set1_epi32(WordAt(inputs[p] + offset + word * kWordBytes));
         sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(value, low));
         sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(value, high));
       }
-      words += kWordBytes;
     }
   }
   for (int p = 0; p < pixels; ++p) {
@@ -89,10 +95,12 @@ MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t blo
   }
 }
 
-// `pixels` x `blocks` vectors of sums in registers.
-template <int pixels, int blocks>
+// `pixels` x `blocks` vectors of sums in registers. Where the inputs have one stride their addresses
+// need no register each.
+template <int pixels, int blocks, bool has_stride>
 MICO_AVX512_VNNI void RunTileVnni(const ConvolutionRow& row, int64_t pixel, int64_t block) {
-  const uint8_t* input = row.input + pixel * row.pixel_stride;
+  const uint8_t* inputs[has_stride ? 1 : pixels];
+  for (int p = 0; p < (has_stride ? 1 : pixels); ++p) inputs[p] = InputAt(row, pixel + p);
   const int64_t block_bytes = BlockBytes(row);
   const uint8_t* weights = row.weights + block * block_bytes;
   __m512i sums[pixels][blocks];
@@ -101,20 +109,20 @@ MICO_AVX512_VNNI void RunTileVnni(const ConvolutionRow& row, int64_t pixel, int6
     for (int p = 0; p < pixels; ++p) sums[p][b] = first;
   }
   for (int64_t tap = 0; tap < row.taps; ++tap) {
-    const uint8_t* words = input + row.tap_offsets[tap];
-    for (int64_t word = 0; word < row.words; ++word) {
+    int64_t offset = row.tap_offsets[tap];
+    for (int64_t word = 0; word < row.words; ++word, offset += kWordBytes) {
       __m512i factors[blocks];
       for (int b = 0; b < blocks; ++b) {
         factors[b] = _mm512_loadu_si512(weights + b * block_bytes);
       }
       weights += kVectorBytes;
       for (int p = 0; p < pixels; ++p) {
-        const __m512i value = _mm512_set1_epi32(WordAt(words + p * row.pixel_stride));
+        const uint8_t* at = has_stride ? inputs[0] + p * row.pixel_stride : inputs[p];
+        const __m512i value = _mm512_set1_epi32(WordAt(at + offset));
         for (int b = 0; b < blocks; ++b) {
           sums[p][b] = _mm512_dpbusd_epi32(sums[p][b], value, factors[b]);
         }
       }
-      words += kWordBytes;
     }
   }
   for (int b = 0; b < blocks; ++b) {
@@ -126,15 +134,24 @@ MICO_AVX512_VNNI void RunTileVnni(const ConvolutionRow& row, int64_t pixel, int6
 }
 
 // All pixels of the row with `blocks` blocks: as many at once as leave registers for the rest.
-template <int pixels, int blocks>
+template <int pixels, int blocks, bool has_stride>
 void RunPixelsVnni(const ConvolutionRow& row, int64_t block, int64_t first_pixel) {
   int64_t pixel = first_pixel;
   for (; pixel + pixels <= row.pixels; pixel += pixels) {
-    RunTileVnni<pixels, blocks>(row, pixel, block);
+    RunTileVnni<pixels, blocks, has_stride>(row, pixel, block);
   }
   if constexpr (pixels > 1) {
-    if (pixel < row.pixels) RunPixelsVnni<pixels / 2, blocks>(row, block, pixel);
+    if (pixel < row.pixels) RunPixelsVnni<pixels / 2, blocks, has_stride>(row, block, pixel);
   }
+}
+
+template <bool has_stride>
+void RunBlocksVnni(const ConvolutionRow& row) {
+  const int64_t blocks = BlocksOf(row);
+  int64_t block = 0;
+  for (; block + 4 <= blocks; block += 4) RunPixelsVnni<4, 4, has_stride>(row, block, 0);
+  for (; block + 2 <= blocks; block += 2) RunPixelsVnni<8, 2, has_stride>(row, block, 0);
+  for (; block < blocks; ++block) RunPixelsVnni<16, 1, has_stride>(row, block, 0);
 }
 
 #endif
@@ -159,11 +176,11 @@ void RunRowAvx2(const ConvolutionRow& row) {
 }
 
 void RunRowVnni(const ConvolutionRow& row) {
-  const int64_t blocks = BlocksOf(row);
-  int64_t block = 0;
-  for (; block + 4 <= blocks; block += 4) RunPixelsVnni<4, 4>(row, block, 0);
-  for (; block + 2 <= blocks; block += 2) RunPixelsVnni<8, 2>(row, block, 0);
-  for (; block < blocks; ++block) RunPixelsVnni<16, 1>(row, block, 0);
+  if (row.pixel_offsets == nullptr) {
+    RunBlocksVnni<true>(row);
+  } else {
+    RunBlocksVnni<false>(row);
+  }
 }
 
 #endif

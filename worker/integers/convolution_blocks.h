@@ -14,7 +14,8 @@ constexpr int64_t kBlockChannels = 16;
 struct ConvolutionRow {
   const uint8_t* input = nullptr;  // the first pixel's first tap
   int64_t pixels = 0;
-  int64_t pixel_stride = 0;            // bytes between the inputs of neighbours
+  int64_t pixel_stride = 0;  // bytes between the inputs of neighbours, where they are all the same
+  const int64_t* pixel_offsets = nullptr;  // otherwise: bytes from `input` to each pixel's
   const int32_t* tap_offsets = nullptr;  // in bytes, `taps` of them
   int64_t taps = 0;
   int64_t words = 0;  // of each tap

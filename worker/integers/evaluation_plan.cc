@@ -21,6 +21,8 @@ struct Computation {
   int readers = 0;    // distinct computations that read it
 };
 
+constexpr size_t kHashedBytes = 64;
+
 template <typename T>
 std::string_view BytesOf(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
@@ -103,7 +105,11 @@ class Computations {
     const StepNumbers& numbers = NumbersOf(c);
     const auto inputs = absl::MakeConstSpan(c.inputs);
     if (c.kind == Operation::Kind::kSums) {
-      return absl::HashOf(c.kind, inputs, BytesOf(numbers.weights));
+      // Equal ends of different weights are rare, and whole ones are compared anyway.
+      const std::string_view weights = BytesOf(numbers.weights);
+      const size_t end = std::min(weights.size(), kHashedBytes);
+      return absl::HashOf(c.kind, inputs, weights.substr(0, end),
+                          weights.substr(weights.size() - end));
     }
     return absl::HashOf(c.kind, inputs, StepOf(c).kind, OutputOf(c).type.bits, numbers.multiplier_a,
                         BytesOf(numbers.bias), numbers.highest);
@@ -199,7 +205,7 @@ class Schedule {
     int64_t bytes = 0;
     for (const Operation& operation : plan_.operations) {
       bytes += computations_[operation.output].bytes;
-      plan_.largest_bytes = std::max(plan_.largest_bytes, computations_[operation.output].bytes);
+      plan_.written_bytes += computations_[operation.output].bytes;
       plan_.peak_bytes = std::max(plan_.peak_bytes, bytes);
       for (const int value : operation.last_reads) bytes -= computations_[value].bytes;
     }

@@ -41,8 +41,8 @@ struct EvaluationPlan {
   int values = 0;
   // The most that lies in memory at one time, of one sample.
   int64_t peak_bytes = 0;
-  // The largest value of one sample: with the batch it decides what stays in a cache.
-  int64_t largest_bytes = 0;
+  // What all operations write, of one sample: with the batch it decides what stays in a cache.
+  int64_t written_bytes = 0;
 };
 
 // Which tensors of each model are wanted.

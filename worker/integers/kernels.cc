@@ -64,18 +64,25 @@ struct LargestLoop {
   }
 };
 
+// Adds up the positions of a window, channel by channel.
 template <typename T>
 struct SumLoop {
-  const T* values;
+  const T* first;               // the window's first position
+  int64_t rows, columns;        // positions
+  int64_t row_stride, channels;  // elements
   int32_t* sums;
-  int64_t elements;
 
   MICO_INLINE void operator()() const {
-    const T* in = values;
+    // Members are read once: what is written could be one of them.
     int32_t* out = sums;
-    const int64_t count = elements;
-    MICO_IVDEP
-    for (int64_t i = 0; i < count; ++i) out[i] += in[i];
+    const int64_t count = channels;
+    for (int64_t y = 0; y < rows; ++y) {
+      for (int64_t x = 0; x < columns; ++x) {
+        const T* in = first + y * row_stride + x * count;
+        MICO_IVDEP
+        for (int64_t i = 0; i < count; ++i) out[i] += in[i];
+      }
+    }
   }
 };
 
@@ -105,15 +112,16 @@ size_t DivisorIndex(const PoolAttributes& pool, const StepNumbers& numbers, int6
          numbers.divisors.begin();
 }
 
-// The sums of a window, and the mean that they give. Kept small: loops above want it inlined.
-template <typename T>
-void SumWindow(const T* values, const Shape& shape, int64_t sample, WindowSpan rows,
-               WindowSpan columns, std::vector<int32_t>& sums) {
-  for (int64_t y = rows.first; y < rows.last; ++y) {
-    for (int64_t x = columns.first; x < columns.last; ++x) {
-      Dispatch(SumLoop<T>{values + IndexOf(shape, sample, y, x), sums.data(), shape.channels});
-    }
+// The table of every divisor, for all channels.
+std::vector<RequantizeTable> TablesOf(const StepNumbers& numbers, int64_t channels,
+                                      TensorType type) {
+  std::vector<RequantizeTable> tables;
+  for (size_t i = 0; i < numbers.scales.size(); ++i) {
+    const std::vector<int32_t> bias(channels, numbers.bias[i]);
+    const std::vector<FixedPointScale> scales(channels, numbers.scales[i]);
+    tables.emplace_back(bias, scales, numbers.lowest, numbers.highest, type);
   }
+  return tables;
 }
 
 }  // namespace
@@ -139,24 +147,23 @@ IntegerBatch AveragePoolIntegers(const IntegerBatch& input, const PoolAttributes
                                  TensorType type) {
   const IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, type);
   const int64_t channels = input.shape.channels;
+  const std::vector<RequantizeTable> tables = TablesOf(numbers, channels, type);
   std::vector<int32_t> sums(channels);
-  const auto mean_of = [&](int64_t sample, int64_t row, int64_t column, WindowSpan rows,
-                           WindowSpan columns) {
-    const size_t divisor = DivisorIndex(pool, numbers, rows.size() * columns.size());
-    std::fill(sums.begin(), sums.end(), numbers.bias[divisor]);
-    WithBytes(input, [&](const auto* values) {
-      SumWindow(values, input.shape, sample, rows, columns, sums);
-    });
-    const FixedPointScale scale = numbers.scales[divisor];
-    WithElements(output, [&](auto* values) {
-      auto* result = values + IndexOf(out_shape, sample, row, column);
-      for (int64_t c = 0; c < channels; ++c) {
-        const int32_t mean = std::clamp(Requantize(sums[c], scale), numbers.lowest, numbers.highest);
-        result[c] = static_cast<std::remove_cvref_t<decltype(*result)>>(mean);
-      }
-    });
-  };
-  ForEachWindow(input, pool, out_shape, mean_of);
+  WithBytes(input, [&](const auto* values) {
+    using T = std::remove_cvref_t<decltype(*values)>;
+    const auto mean_of = [&](int64_t sample, int64_t row, int64_t column, WindowSpan rows,
+                             WindowSpan columns) {
+      std::fill(sums.begin(), sums.end(), 0);
+      const T* first = values + IndexOf(input.shape, sample, rows.first, columns.first);
+      Dispatch(SumLoop<T>{first, rows.size(), columns.size(), input.shape.width * channels,
+                          channels, sums.data()});
+      const size_t divisor = DivisorIndex(pool, numbers, rows.size() * columns.size());
+      tables[divisor].Apply(sums.data(), channels,
+                            output.As<uint8_t>() + IndexOf(out_shape, sample, row, column) *
+                                                       IntegerBatch::BytesOf(type));
+    };
+    ForEachWindow(input, pool, out_shape, mean_of);
+  });
   return output;
 }
 

@@ -10,7 +10,7 @@
 namespace mico {
 namespace {
 
-// The largest value of a batch: with what lies beside it, it stays in the second-level cache.
+// What an operation writes on average: with what lies beside it, it stays in the second-level cache.
 constexpr int64_t kBatchBytes = 512 << 10;
 constexpr int64_t kMostSamples = 1024;
 
@@ -120,7 +120,8 @@ IntegerBatch PlanRunner::RunStep(const Operation& operation,
 
 int64_t ChooseBatch(const EvaluationPlan& plan, int64_t samples, int threads,
                     int64_t memory_bytes) {
-  const int64_t in_cache = kBatchBytes / std::max<int64_t>(plan.largest_bytes, 1);
+  const auto operations = static_cast<int64_t>(plan.operations.size());
+  const int64_t in_cache = kBatchBytes * operations / std::max<int64_t>(plan.written_bytes, 1);
   const int64_t in_memory = memory_bytes / threads / std::max<int64_t>(plan.peak_bytes, 1);
   // Every thread gets some.
   const int64_t even = (samples + threads - 1) / threads;

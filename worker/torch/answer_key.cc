@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "worker/torch/logits.h"
-
 namespace mico {
 namespace {
 
@@ -38,6 +36,16 @@ double AnswerKey::Judge(int64_t i, std::span<const float> outputs, const Shape& 
               : MeanSquaredDifference(ChannelsFirst(outputs, shape), scale, target);
 }
 
+double AnswerKey::Judge(int64_t i, std::span<const int16_t> outputs, const Shape& shape,
+                        double scale, std::span<const float> target) const {
+  if (CountsAnswers(metric_)) {
+    const int32_t label = dataset_.split(split_).labels[indices_[i]];
+    return IsAmongLargest(outputs, label, metric_ == Metric::kTop1 ? 1 : 5);
+  }
+  const std::vector<float> floats(outputs.begin(), outputs.end());
+  return Judge(i, floats, shape, scale, target);
+}
+
 Score AnswerKey::Total(std::span<const double> contributions) const {
   if (metric_ == Metric::kMse) return MseScore(contributions);
   if (CountsAnswers(metric_)) {
@@ -47,12 +55,6 @@ Score AnswerKey::Total(std::span<const double> contributions) const {
   std::vector<int32_t> labels;
   for (const int64_t index : indices_) labels.push_back(dataset_.split(split_).labels[index]);
   return AucScore(contributions, labels);
-}
-
-double Divergence(Metric metric, std::span<const float> reference, std::span<const float> integers,
-                  double scale) {
-  return CountsAnswers(metric) ? KlDivergence(reference, integers, scale)
-                               : MeanSquaredDifference(integers, scale, reference);
 }
 
 }  // namespace mico

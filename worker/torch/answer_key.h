@@ -26,6 +26,9 @@ class AnswerKey {
   // [height][width][channels], are `scale` times too small.
   double Judge(int64_t i, std::span<const float> outputs, const Shape& shape, double scale,
                std::span<const float> target) const;
+  // The same of a quantized network's outputs.
+  double Judge(int64_t i, std::span<const int16_t> outputs, const Shape& shape, double scale,
+               std::span<const float> target) const;
   // The score of all samples from what each contributes, in their order.
   Score Total(std::span<const double> contributions) const;
 
@@ -35,10 +38,5 @@ class AnswerKey {
   const Split split_;
   const std::span<const int64_t> indices_;
 };
-
-// How far a sample's outputs are from the float network's, as `metric` sees it
-// (worker/evaluator.h).
-double Divergence(Metric metric, std::span<const float> reference, std::span<const float> integers,
-                  double scale);
 
 }  // namespace mico

@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "absl/synchronization/mutex.h"
 #include "worker/integers/evaluation_plan.h"
+#include "worker/integers/float_distributions.h"
 #include "worker/integers/plan_runner.h"
 #include "worker/integers/read_integers.h"
 #include "worker/torch/answer_key.h"
@@ -36,6 +37,10 @@ class Evaluation {
       : setting_(setting),
         key_(setting.request.metric, setting.dataset, setting.request.split, setting.indices),
         memory_bytes_(setting.activation_memory_bytes) {
+    if (CountsAnswers(setting.request.metric)) {
+      const size_t samples = std::max<size_t>(setting.indices.size(), 1);
+      distributions_.emplace(setting.reference, setting.reference.size() / samples);
+    }
     order_.resize(setting.indices.size());
     std::iota(order_.begin(), order_.end(), 0);
     if (!setting.request.floor.has_value()) return;
@@ -130,24 +135,35 @@ class Evaluation {
 
   void Judge(Judgement& judgement, std::span<const int64_t> places,
              const std::vector<std::vector<float>>& targets, const IntegerBatch& output) {
-    const auto width = output.shape.elements();
+    const auto width = static_cast<size_t>(output.shape.elements());
     const double scale = judgement.outcome.model.output_scale();
-    std::vector<float> outputs(width);
+    const auto outputs_of = [&](size_t i) {
+      return std::span<const int16_t>(output.As<int16_t>() + i * width, width);
+    };
     for (size_t i = 0; i < places.size(); ++i) {
-      const auto sample = static_cast<int64_t>(i);
-      const int64_t place = places[i];
-      const int16_t* integers = output.As<int16_t>() + sample * width;
-      std::copy_n(integers, width, outputs.begin());
-      judgement.contributions[place] = key_.Judge(place, outputs, output.shape, scale, targets[i]);
-      judgement.divergences[place] =
-          Divergence(key_.metric(), std::span(setting_.reference).subspan(place * width, width),
-                     outputs, scale);
-      if (!std::binary_search(judgement.to_verify.begin(), judgement.to_verify.end(), place)) {
+      judgement.contributions[places[i]] =
+          key_.Judge(places[i], outputs_of(i), output.shape, scale, targets[i]);
+    }
+    if (distributions_.has_value()) {
+      distributions_->Compare(places, output.As<int16_t>(), scale, judgement.divergences);
+    } else {
+      for (size_t i = 0; i < places.size(); ++i) {
+        const std::vector<float> outputs(outputs_of(i).begin(), outputs_of(i).end());
+        judgement.divergences[places[i]] = MeanSquaredDifference(
+            outputs, scale, std::span(setting_.reference).subspan(places[i] * width, width));
+      }
+    }
+    Verify(judgement, places, output);
+  }
+
+  void Verify(Judgement& judgement, std::span<const int64_t> places, const IntegerBatch& output) {
+    for (size_t i = 0; i < places.size() && !judgement.to_verify.empty(); ++i) {
+      if (!std::binary_search(judgement.to_verify.begin(), judgement.to_verify.end(), places[i])) {
         continue;
       }
-      const absl::Status status =
-          CompareWithOracle(judgement.outcome.model, setting_.dataset, setting_.request.split,
-                            setting_.indices[place], ToIntegers(output, sample));
+      const absl::Status status = CompareWithOracle(
+          judgement.outcome.model, setting_.dataset, setting_.request.split,
+          setting_.indices[places[i]], ToIntegers(output, static_cast<int64_t>(i)));
       if (!status.ok()) Refuse(judgement, status);
     }
   }
@@ -192,6 +208,7 @@ class Evaluation {
 
   const EvaluationSetting& setting_;
   const AnswerKey key_;
+  std::optional<FloatDistributions> distributions_;  // where answers are counted
   std::vector<int64_t> order_;  // places among the chosen samples, as they are seen
   std::deque<Judgement> judgements_;
   int64_t memory_bytes_;

@@ -324,7 +324,9 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
                                   *reference};
   const std::shared_ptr<CachedWeights> weights = state_->WeightsOf(package);
   const std::vector<size_t> order = SortedByPrefix(request.schemes);
-  const size_t together = SchemesTogether(package);
+  const size_t together = state_->options.schemes_together > 0
+                              ? static_cast<size_t>(state_->options.schemes_together)
+                              : SchemesTogether(package);
   std::vector<SchemeOutcome> outcomes(request.schemes.size());
   for (size_t first = 0; first < order.size(); first += together) {
     const auto places = std::span(order).subspan(first, std::min(together, order.size() - first));

@@ -21,6 +21,8 @@ struct TorchEvaluatorOptions {
   // What the tensors of an evaluation may take, on all threads together: it decides how many
   // samples go together and how much of the work of many schemes is shared, never the result.
   int64_t activation_memory_bytes = int64_t{512} << 20;
+  // Schemes that may share work, at most; 0: as many as have room.
+  int64_t schemes_together = 0;
 };
 
 // The evaluator on libtorch. No torch type is visible here, and no exception comes out.
