@@ -36,10 +36,9 @@ void SetClamp(const FusedActivation& activation, const TensorType& type, double 
 
 // One output channel of a layer, and where its integers live.
 struct Channel {
-  std::span<const float> floats;     // [in / groups][kernel_h][kernel_w]
-  std::span<const int8_t> integers;  // at `scale`, [kernel_h][kernel_w][in / groups]
-  double scale = 0.0;                // 0: all weights are zero
-  int64_t magnitude_sum = 0;         // of the integers
+  std::span<const float> floats;  // [in / groups][kernel_h][kernel_w]
+  double scale = 0.0;             // with the least squared error; 0: all weights are zero
+  int64_t magnitude_sum = 0;      // of |integer| at that scale
   double bias = 0.0;
   int weight_bits = 8;
   size_t kernel = 1;  // taps
@@ -48,39 +47,33 @@ struct Channel {
 };
 
 struct ChannelIntegers {
-  std::vector<int8_t> weights;  // in the integers' order
+  // Empty: those at the channel's own scale. [kernel_h][kernel_w][in / groups].
+  std::vector<int8_t> weights;
   FixedPointScale scale;
   double products = 0.0;  // largest sum of |weight * input|
   double bias = 0.0;      // without the rounding term; may be outside int32
   double total() const { return products + std::abs(bias) + RoundingTerm(scale); }
 };
 
-ChannelIntegers WithWeights(const Channel& channel, double weight_scale,
-                            std::vector<int8_t> weights, int64_t magnitude_sum) {
+ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
   ChannelIntegers integers;
-  integers.weights = std::move(weights);
+  int64_t sum = channel.magnitude_sum;
+  if (weight_scale != channel.scale) {
+    sum = 0;
+    integers.weights.resize(channel.floats.size());
+    const size_t in_channels = channel.floats.size() / channel.kernel;
+    for (size_t i = 0; i < channel.floats.size(); ++i) {
+      const size_t tap = i / in_channels, in = i % in_channels;
+      integers.weights[i] = QuantizeWeight(channel.floats[in * channel.kernel + tap], weight_scale,
+                                           channel.weight_bits);
+      sum += std::abs(integers.weights[i]);
+    }
+  }
   const double real = weight_scale * channel.input_scale;
-  integers.products = static_cast<double>(magnitude_sum) * channel.largest_input;
+  integers.products = static_cast<double>(sum) * channel.largest_input;
   integers.bias = std::floor(channel.bias / real + 0.5);
   integers.scale = NearestFixedPoint(real / channel.output_scale);
   return integers;
-}
-
-ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
-  if (weight_scale == channel.scale) {
-    return WithWeights(channel, weight_scale, {channel.integers.begin(), channel.integers.end()},
-                       channel.magnitude_sum);
-  }
-  std::vector<int8_t> weights(channel.floats.size());
-  const size_t in_channels = weights.size() / channel.kernel;
-  int64_t sum = 0;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const size_t tap = i / in_channels, in = i % in_channels;
-    weights[i] = QuantizeWeight(channel.floats[in * channel.kernel + tap], weight_scale,
-                                channel.weight_bits);
-    sum += std::abs(weights[i]);
-  }
-  return WithWeights(channel, weight_scale, std::move(weights), sum);
 }
 
 // Weights that are zero or tiny against the bias get a larger scale until bias and factor have
@@ -178,12 +171,11 @@ class Quantizer {
     const std::shared_ptr<const LayerIntegers> quantized =
         cache_.Get(step.layer, step.weight_bits);
     StepNumbers numbers;
-    numbers.weights.reserve(layer.weights.size());
     SetClamp(step.activation, Tensor(step.output).type, model_.scales[step.output], numbers);
+    std::vector<int8_t> changed;  // all weights, once a channel differs from what is kept
     for (int64_t out = 0; out < conv.out_channels; ++out) {
       const Channel channel{
           .floats = std::span(layer.weights).subspan(out * per_channel, per_channel),
-          .integers = std::span(quantized->weights).subspan(out * per_channel, per_channel),
           .scale = quantized->scales[out],
           .magnitude_sum = quantized->magnitude_sums[out],
           .bias = layer.bias[out],
@@ -199,16 +191,16 @@ class Quantizer {
             "is {}",
             step.name, out, integers.total(), kAccumulatorLimit));
       }
-      AppendChannel(integers, numbers);
+      if (!integers.weights.empty()) {
+        if (changed.empty()) changed.assign(quantized->weights.begin(), quantized->weights.end());
+        std::copy(integers.weights.begin(), integers.weights.end(),
+                  changed.begin() + static_cast<std::ptrdiff_t>(out * per_channel));
+      }
+      numbers.scales.push_back(integers.scale);
+      numbers.bias.push_back(static_cast<int32_t>(integers.bias) + RoundingTerm(integers.scale));
     }
+    numbers.weights = changed.empty() ? quantized->weights : SharedWeights(std::move(changed));
     return numbers;
-  }
-
-  static void AppendChannel(const ChannelIntegers& integers, StepNumbers& numbers) {
-    numbers.weights.insert(numbers.weights.end(), integers.weights.begin(),
-                           integers.weights.end());
-    numbers.scales.push_back(integers.scale);
-    numbers.bias.push_back(static_cast<int32_t>(integers.bias) + RoundingTerm(integers.scale));
   }
 
   absl::StatusOr<StepNumbers> AddNumbers(const Step& step) const {

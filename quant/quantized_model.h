@@ -11,6 +11,7 @@
 #include "quant/calibration.h"
 #include "quant/quantized_graph.h"
 #include "quant/requantize.h"
+#include "quant/shared_weights.h"
 #include "quant/weight_cache.h"
 
 namespace mico {
@@ -19,7 +20,7 @@ namespace mico {
 struct StepNumbers {
   // kConv: [out][kernel_h][kernel_w][in / groups], in the range of the weight width (1 bit: -1,
   // +1).
-  std::vector<int8_t> weights;
+  SharedWeights weights;
   // Requantization: kConv one per output channel; kRequantize one; kAveragePool one per distinct
   // divisor (see `divisors`). `bias` already contains the rounding term (quant/requantize.h).
   std::vector<int32_t> bias;

@@ -55,16 +55,6 @@ double AucLimit(double auc, double end, double positives, double negatives) {
   return inside;
 }
 
-// Outputs that come before the label's: larger ones, and equal ones of a lower index.
-template <typename T>
-int64_t CountBefore(std::span<const T> outputs, int64_t label) {
-  const T own = outputs[label];
-  int64_t before = 0;
-  for (int64_t i = 0; i < label; ++i) before += outputs[i] >= own;
-  for (size_t i = label; i < outputs.size(); ++i) before += outputs[i] > own;
-  return before;
-}
-
 }  // namespace
 
 std::string_view ToString(Metric metric) { return kNames[static_cast<size_t>(metric)]; }
@@ -144,11 +134,12 @@ std::string FormatValue(Metric metric, double value) {
 }
 
 bool IsAmongLargest(std::span<const float> outputs, int64_t label, int k) {
-  return CountBefore(outputs, label) < k;
-}
-
-bool IsAmongLargest(std::span<const int16_t> outputs, int64_t label, int k) {
-  return CountBefore(outputs, label) < k;
+  const float own = outputs[label];
+  int64_t before = 0;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    before += outputs[i] > own || (outputs[i] == own && static_cast<int64_t>(i) < label);
+  }
+  return before < k;
 }
 
 double MeanSquaredDifference(std::span<const float> outputs, double scale,

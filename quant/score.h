@@ -69,7 +69,6 @@ inline std::string FormatValue(const Score& score) {
 
 // Whether `label` is among the `k` largest outputs, ties to the lower index. k = 1 is argmax.
 bool IsAmongLargest(std::span<const float> outputs, int64_t label, int k);
-bool IsAmongLargest(std::span<const int16_t> outputs, int64_t label, int k);
 
 // The mean over all elements of (scale * output - target)^2, in double, summed in their order. Not
 // NaN as long as nothing that goes in is infinite.

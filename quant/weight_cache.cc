@@ -14,7 +14,8 @@ LayerIntegers QuantizeLayer(const Graph& graph, const Weights& weights, int laye
   const size_t kernel = conv.kernel_height * conv.kernel_width;
   const size_t in_channels = per_channel / kernel;
   LayerIntegers integers;
-  integers.weights.reserve(floats.size());
+  std::vector<int8_t> all;
+  all.reserve(floats.size());
   for (int64_t out = 0; out < conv.out_channels; ++out) {
     const auto channel = std::span(floats).subspan(out * per_channel, per_channel);
     const double scale = ChooseWeightScale(channel, bits);
@@ -24,13 +25,14 @@ LayerIntegers QuantizeLayer(const Graph& graph, const Weights& weights, int laye
       for (size_t in = 0; in < in_channels; ++in) {
         const int8_t integer =
             scale > 0 ? QuantizeWeight(channel[in * kernel + tap], scale, bits) : int8_t{0};
-        integers.weights.push_back(integer);
+        all.push_back(integer);
         sum += std::abs(integer);
       }
     }
     integers.scales.push_back(scale);
     integers.magnitude_sums.push_back(sum);
   }
+  integers.weights = std::move(all);
   return integers;
 }
 

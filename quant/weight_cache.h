@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "model/model_package.h"
+#include "quant/shared_weights.h"
 
 namespace mico {
 
@@ -16,8 +17,8 @@ namespace mico {
 struct LayerIntegers {
   // Per output channel: least squared error (quant/weight_grid.h); 0 where all weights are zero.
   std::vector<double> scales;
-  std::vector<int8_t> weights;            // [out][kernel_h][kernel_w][in / groups]
-  std::vector<int64_t> magnitude_sums;    // per output channel: of |integer|
+  SharedWeights weights;                // [out][kernel_h][kernel_w][in / groups]
+  std::vector<int64_t> magnitude_sums;  // per output channel: of |integer|
 };
 LayerIntegers QuantizeLayer(const Graph& graph, const Weights& weights, int layer, int bits);
 

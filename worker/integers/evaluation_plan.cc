@@ -106,7 +106,8 @@ class Computations {
     const auto inputs = absl::MakeConstSpan(c.inputs);
     if (c.kind == Operation::Kind::kSums) {
       // Equal ends of different weights are rare, and whole ones are compared anyway.
-      const std::string_view weights = BytesOf(numbers.weights);
+      const std::string_view weights(reinterpret_cast<const char*>(numbers.weights.data()),
+                                     numbers.weights.size());
       const size_t end = std::min(weights.size(), kHashedBytes);
       return absl::HashOf(c.kind, inputs, weights.substr(0, end),
                           weights.substr(weights.size() - end));

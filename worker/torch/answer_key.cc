@@ -28,22 +28,11 @@ std::vector<float> AnswerKey::Target(int64_t i) const {
 double AnswerKey::Judge(int64_t i, std::span<const float> outputs, const Shape& shape, double scale,
                         std::span<const float> target) const {
   if (CountsAnswers(metric_)) {
-    const int32_t label = dataset_.split(split_).labels[indices_[i]];
-    return IsAmongLargest(outputs, label, metric_ == Metric::kTop1 ? 1 : 5);
+    return IsAmongLargest(outputs, Label(i), metric_ == Metric::kTop1 ? 1 : 5);
   }
   const bool flat = shape.height * shape.width == 1 || shape.channels == 1;
   return flat ? MeanSquaredDifference(outputs, scale, target)
               : MeanSquaredDifference(ChannelsFirst(outputs, shape), scale, target);
-}
-
-double AnswerKey::Judge(int64_t i, std::span<const int16_t> outputs, const Shape& shape,
-                        double scale, std::span<const float> target) const {
-  if (CountsAnswers(metric_)) {
-    const int32_t label = dataset_.split(split_).labels[indices_[i]];
-    return IsAmongLargest(outputs, label, metric_ == Metric::kTop1 ? 1 : 5);
-  }
-  const std::vector<float> floats(outputs.begin(), outputs.end());
-  return Judge(i, floats, shape, scale, target);
 }
 
 Score AnswerKey::Total(std::span<const double> contributions) const {

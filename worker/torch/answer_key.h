@@ -22,12 +22,11 @@ class AnswerKey {
 
   // The target of sample `i` of those chosen; empty for a metric that counts answers.
   std::vector<float> Target(int64_t i) const;
+  // The label of sample `i`, for a metric that counts answers.
+  int32_t Label(int64_t i) const { return dataset_.split(split_).labels[indices_[i]]; }
   // What sample `i` contributes: 1 or 0 for right or wrong, or the mean squared error. `outputs`,
   // [height][width][channels], are `scale` times too small.
   double Judge(int64_t i, std::span<const float> outputs, const Shape& shape, double scale,
-               std::span<const float> target) const;
-  // The same of a quantized network's outputs.
-  double Judge(int64_t i, std::span<const int16_t> outputs, const Shape& shape, double scale,
                std::span<const float> target) const;
   // The score of all samples from what each contributes, in their order.
   Score Total(std::span<const double> contributions) const;

@@ -8,7 +8,7 @@
 #include "base/status_macros.h"
 #include "absl/synchronization/mutex.h"
 #include "worker/integers/evaluation_plan.h"
-#include "worker/integers/float_distributions.h"
+#include "worker/integers/answers.h"
 #include "worker/integers/plan_runner.h"
 #include "worker/integers/read_integers.h"
 #include "worker/torch/answer_key.h"
@@ -116,16 +116,15 @@ class Evaluation {
     const auto work = [&](Batch batch) {
       const auto places = std::span(order_).subspan(first + batch.first, batch.count);
       std::vector<int64_t> indices;
-      std::vector<std::vector<float>> targets;
-      for (const int64_t place : places) {
-        indices.push_back(setting_.indices[place]);
-        targets.push_back(key_.Target(place));
-      }
+      for (const int64_t place : places) indices.push_back(setting_.indices[place]);
       const auto read = [&](const QuantizedModel& model) {
         return ReadIntegers(setting_.dataset, setting_.request.split, indices, model);
       };
+      const Judge judge = MakeJudge(places);
       const auto use = [&](Operation::Result result, const IntegerBatch& output) {
-        Judge(*judgements[result.model], places, targets, output);
+        Judgement& judgement = *judgements[result.model];
+        judge(judgement, output);
+        Verify(judgement, places, output);
       };
       runner.Run(read, use);
       return absl::OkStatus();
@@ -133,27 +132,40 @@ class Evaluation {
     return ForEachBatch({setting_.threads, batch_size}, last - first, work, keep_going);
   }
 
-  void Judge(Judgement& judgement, std::span<const int64_t> places,
-             const std::vector<std::vector<float>>& targets, const IntegerBatch& output) {
+  // How a batch's outputs are judged, with what is the same for all schemes.
+  using Judge = std::function<void(Judgement& judgement, const IntegerBatch& output)>;
+  Judge MakeJudge(std::span<const int64_t> places) {
+    if (!distributions_.has_value()) {
+      std::vector<std::vector<float>> targets;
+      for (const int64_t place : places) targets.push_back(key_.Target(place));
+      return [this, places, targets = std::move(targets)](Judgement& judgement,
+                                                          const IntegerBatch& output) {
+        JudgeErrors(judgement, places, targets, output);
+      };
+    }
+    std::vector<int32_t> labels;
+    for (const int64_t place : places) labels.push_back(key_.Label(place));
+    const int among = key_.metric() == Metric::kTop1 ? 1 : 5;
+    return [batch = AnsweredBatch(*distributions_, places, labels), among](
+               Judgement& judgement, const IntegerBatch& output) {
+      batch.Judge(output.As<int16_t>(), judgement.outcome.model.output_scale(), among,
+                  judgement.contributions, judgement.divergences);
+    };
+  }
+
+  // Against targets: outputs that are not answers.
+  void JudgeErrors(Judgement& judgement, std::span<const int64_t> places,
+                   const std::vector<std::vector<float>>& targets, const IntegerBatch& output) {
     const auto width = static_cast<size_t>(output.shape.elements());
     const double scale = judgement.outcome.model.output_scale();
-    const auto outputs_of = [&](size_t i) {
-      return std::span<const int16_t>(output.As<int16_t>() + i * width, width);
-    };
     for (size_t i = 0; i < places.size(); ++i) {
+      const int16_t* integers = output.As<int16_t>() + i * width;
+      const std::vector<float> outputs(integers, integers + width);
       judgement.contributions[places[i]] =
-          key_.Judge(places[i], outputs_of(i), output.shape, scale, targets[i]);
+          key_.Judge(places[i], outputs, output.shape, scale, targets[i]);
+      judgement.divergences[places[i]] = MeanSquaredDifference(
+          outputs, scale, std::span(setting_.reference).subspan(places[i] * width, width));
     }
-    if (distributions_.has_value()) {
-      distributions_->Compare(places, output.As<int16_t>(), scale, judgement.divergences);
-    } else {
-      for (size_t i = 0; i < places.size(); ++i) {
-        const std::vector<float> outputs(outputs_of(i).begin(), outputs_of(i).end());
-        judgement.divergences[places[i]] = MeanSquaredDifference(
-            outputs, scale, std::span(setting_.reference).subspan(places[i] * width, width));
-      }
-    }
-    Verify(judgement, places, output);
   }
 
   void Verify(Judgement& judgement, std::span<const int64_t> places, const IntegerBatch& output) {

@@ -251,10 +251,19 @@ TEST(ValidateTest, RefusesNumbersOutsideTheirRanges) {
     change(changed.numbers, changed.scales);
     return !Validate(changed).ok();
   };
-  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].weights[0] = 4; }));
-  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].weights[0] = -4; }));
-  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv + 2].weights[0] = 0; }));
-  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].weights.pop_back(); }));
+  const auto with_first = [](SharedWeights weights, int8_t first) {
+    std::vector<int8_t> changed(weights.begin(), weights.end());
+    changed[0] = first;
+    return SharedWeights(changed);
+  };
+  const auto without_last = [](SharedWeights weights) {
+    return SharedWeights(std::vector<int8_t>(weights.begin(), weights.end() - 1));
+  };
+  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].weights = with_first(n[conv].weights, 4); }));
+  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].weights = with_first(n[conv].weights, -4); }));
+  EXPECT_TRUE(
+      refuses([&](auto& n, auto&) { n[conv + 2].weights = with_first(n[conv + 2].weights, 0); }));
+  EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].weights = without_last(n[conv].weights); }));
   EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].bias.pop_back(); }));
   EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].scales.pop_back(); }));
   EXPECT_TRUE(refuses([&](auto& n, auto&) { n[conv].bias[0] = 2147483647; }));
@@ -346,7 +355,9 @@ TEST(QuantizedModelFormatTest, RefusesOrSafelyRunsEveryFlippedBit) {
 
 TEST(QuantizedModelFormatTest, RefusesWeightsThatTheGridDoesNotHave) {
   QuantizedModel model = SmallModel();
-  model.numbers[0].weights[0] = -4;
+  std::vector<int8_t> weights(model.numbers[0].weights.begin(), model.numbers[0].weights.end());
+  weights[0] = -4;
+  model.numbers[0].weights = weights;
   EXPECT_THAT(ParseQuantizedModel(Serialize(model)).status().message(),
               HasSubstr("weight -4 does not exist at 3 bits"));
 }
