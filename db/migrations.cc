@@ -206,7 +206,33 @@ ALTER TABLE datasets ADD COLUMN preparation_channels INTEGER;
 ALTER TABLE datasets ADD COLUMN warnings TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array<std::string_view, 3> kMigrations{kFirst, kMetrics, kDatasetReports};
+// What was evaluated once is answered from here in every job; and races.
+constexpr std::string_view kEvaluations = R"sql(
+CREATE TABLE evaluation_settings (
+  id INTEGER PRIMARY KEY,
+  content TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE evaluations (
+  setting INTEGER NOT NULL REFERENCES evaluation_settings(id),
+  scheme TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  correct INTEGER NOT NULL,
+  total INTEGER NOT NULL,
+  value REAL,
+  low REAL,
+  high REAL,
+  kl REAL NOT NULL,
+  quantized_digest TEXT NOT NULL,
+  PRIMARY KEY (setting, scheme)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE trials ADD COLUMN floor REAL;
+ALTER TABLE trials ADD COLUMN gave_up INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<std::string_view, 4> kMigrations{kFirst, kMetrics, kDatasetReports,
+                                                      kEvaluations};
 
 }  // namespace
 

@@ -93,6 +93,17 @@ struct TrialRecord {
   Score test;
 };
 
+// What one scheme scores, whoever asks.
+struct EvaluationRecord {
+  // Everything that it depends on but the scheme: network, calibration, data, split, samples,
+  // metric, version of the evaluation.
+  std::string setting;
+  BitScheme scheme;
+  Score score;
+  double divergence = 0.0;
+  Digest quantized;
+};
+
 enum class TaskState { kWaiting, kLeased, kDone, kFailed, kCancelled };
 std::string_view ToString(TaskState state);
 

@@ -53,6 +53,8 @@ class StoreView {
   // By number, after `after`.
   std::vector<TrialRecord> ListTrials(const std::string& job, int64_t after, int64_t most);
   std::optional<TrialRecord> FindTrial(const std::string& job, int64_t number);
+  std::optional<EvaluationRecord> FindEvaluation(const std::string& setting,
+                                                 const BitScheme& scheme);
 
   std::vector<TaskRecord> ListOpenTasks();
   // 0 if there is none.
@@ -90,6 +92,8 @@ class StoreTransaction : public StoreView {
   void AddTrial(const std::string& job, const TrialRecord& trial, TimePoint now);
   // State, results and error.
   void UpdateTrial(const std::string& job, const TrialRecord& trial, TimePoint now);
+  // The first answer stays.
+  void AddEvaluation(const EvaluationRecord& evaluation);
 
   void AddTask(const TaskRecord& task, TimePoint now);
   // State, attempts and error.

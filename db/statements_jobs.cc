@@ -55,7 +55,7 @@ JobRecord ReadJob(SQLite::Statement& statement) {
 #define MICO_TRIAL_COLUMNS                                                                      \
   "number, scheme, samples, label, state, latency, ram, flash, metric, correct, total, value, " \
   "low, high, kl, quantized_digest, test_correct, test_total, test_value, test_low, "           \
-  "test_high, error"
+  "test_high, error, floor, gave_up"
 TrialRecord ReadTrial(SQLite::Statement& statement) {
   Row row(statement);
   TrialRecord record;
@@ -76,6 +76,8 @@ TrialRecord ReadTrial(SQLite::Statement& statement) {
   trial.quantized_digest = row.Text();
   record.test = row.ScoreOf(metric);
   trial.error = row.Text();
+  trial.floor = row.RealOrNull();
+  trial.gave_up = row.Bool();
   return record;
 }
 
@@ -196,7 +198,7 @@ void StoreTransaction::AddTrial(const std::string& job, const TrialRecord& recor
   const Trial& trial = record.trial;
   SQLite::Statement& statement = connection_.Prepare(
       "INSERT INTO trials (job_id, number, scheme, samples, label, state, latency, ram, flash, "
-      "error, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "error, floor, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Text(job)
       .Int(trial.number)
@@ -208,6 +210,7 @@ void StoreTransaction::AddTrial(const std::string& job, const TrialRecord& recor
       .Int(trial.cost.peak_ram_bytes)
       .Int(trial.cost.flash_bytes)
       .Text(trial.error)
+      .RealOrNull(trial.floor)
       .Time(now)
       .Run();
 }
@@ -218,7 +221,7 @@ void StoreTransaction::UpdateTrial(const std::string& job, const TrialRecord& re
   SQLite::Statement& statement = connection_.Prepare(
       "UPDATE trials SET state = ?, metric = ?, correct = ?, total = ?, value = ?, low = ?, "
       "high = ?, kl = ?, quantized_digest = ?, test_correct = ?, test_total = ?, "
-      "test_value = ?, test_low = ?, test_high = ?, error = ?, ended_ms = ? "
+      "test_value = ?, test_low = ?, test_high = ?, error = ?, gave_up = ?, ended_ms = ? "
       "WHERE job_id = ? AND number = ?");
   Binder(statement)
       .Text(kTrialStates[static_cast<size_t>(trial.state)])
@@ -228,6 +231,7 @@ void StoreTransaction::UpdateTrial(const std::string& job, const TrialRecord& re
       .Text(trial.quantized_digest)
       .ScoreOf(record.test)
       .Text(trial.error)
+      .Int(trial.gave_up)
       .Time(now)
       .Text(job)
       .Int(trial.number)

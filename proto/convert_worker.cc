@@ -70,6 +70,9 @@ v1::EvaluateTask ToProto(const EvaluateTask& task) {
   for (const BitScheme& scheme : task.schemes) *message.add_schemes() = mico::ToProto(scheme);
   message.set_upload_models(task.upload_models);
   message.set_metric(MetricName(task.metric));
+  message.set_verify_images(task.verify_images);
+  if (task.floor.has_value()) message.set_floor(*task.floor);
+  message.set_evaluation_version(task.evaluation_version);
   return message;
 }
 
@@ -90,6 +93,15 @@ absl::StatusOr<EvaluateTask> FromProto(const v1::EvaluateTask& message) {
   }
   task.upload_models = message.upload_models();
   MICO_ASSIGN_OR_RETURN(task.metric, ReadMetric("evaluate.metric", message.metric()));
+  MICO_RETURN_IF_ERROR(CheckNotNegative("evaluate.verify_images", message.verify_images()));
+  task.verify_images = message.verify_images();
+  if (message.has_floor()) {
+    if (!(message.floor() >= 0.0 && message.floor() <= 1.0)) {
+      return Bad("evaluate.floor", fmt::format("{}", message.floor()), "a number from 0 to 1");
+    }
+    task.floor = message.floor();
+  }
+  task.evaluation_version = message.evaluation_version();
   return task;
 }
 
@@ -160,6 +172,7 @@ void SetResult(const EvaluateResult& result, v1::TaskResult& message) {
     added.set_kl(scheme.divergence);
     added.set_quantized_digest(scheme.quantized.hex());
     added.set_evaluation_ms(scheme.evaluation.count());
+    added.set_gave_up(scheme.gave_up);
   }
 }
 
@@ -196,6 +209,7 @@ absl::StatusOr<SchemeResult> FromProto(const v1::SchemeResult& message) {
                         ReadOptionalDigest("schemes.quantized_digest", message.quantized_digest()));
   MICO_RETURN_IF_ERROR(CheckNotNegative("schemes.evaluation_ms", message.evaluation_ms()));
   result.evaluation = std::chrono::milliseconds(message.evaluation_ms());
+  result.gave_up = message.gave_up();
   return result;
 }
 

@@ -52,6 +52,9 @@ struct EvaluateTask {
   std::vector<BitScheme> schemes;
   bool upload_models = false;
   Metric metric = Metric::kTop1;
+  int64_t verify_images = 0;    // of each scheme, with the oracle
+  std::optional<double> floor;  // a scheme that stays below may be given up
+  int evaluation_version = 0;   // quant/quantized_model.h
   friend bool operator==(const EvaluateTask&, const EvaluateTask&) = default;
 };
 struct SchemeResult {
@@ -60,6 +63,7 @@ struct SchemeResult {
   double divergence = 0.0;
   Digest quantized;
   std::chrono::milliseconds evaluation{0};
+  bool gave_up = false;  // below the floor beyond doubt: `score` is of the samples that were seen
 };
 struct EvaluateResult {
   std::vector<SchemeResult> schemes;  // parallel to the task's

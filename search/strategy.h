@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,9 @@ struct Candidate {
   BitScheme scheme;
   int64_t samples = 0;  // 0: all of val
   std::string label;    // reference networks are evaluated even where they break the limits
+  // For metrics that count answers: the evaluation may be given up once it is clear that the value
+  // stays below (Trial::gave_up).
+  std::optional<double> floor;
 };
 struct Proposal {
   std::vector<Candidate> candidates;

@@ -10,7 +10,7 @@ bool Limits::Admits(const Cost& cost) const {
 }
 
 bool Limits::Admits(const Trial& trial) const {
-  if (trial.state != TrialState::kFinished || trial.is_probe()) return false;
+  if (trial.state != TrialState::kFinished || trial.is_probe() || trial.gave_up) return false;
   if (min_accuracy && trial.val.value < *min_accuracy) return false;
   if (max_error && trial.val.value > *max_error) return false;
   return Admits(trial.cost);

@@ -21,10 +21,15 @@ struct Trial {
   // and is never in a front.
   int64_t samples = 0;
   std::string label;  // "uniform w4a4" for reference networks, else empty
+  // The evaluation may be given up once it is clear that the value stays below.
+  std::optional<double> floor;
   TrialState state = TrialState::kWaiting;
   Cost cost;
   // Once finished:
   Score val;
+  // Below `floor` beyond doubt: `val` is of the images that were seen. Such a trial informs a
+  // strategy and is never in a front.
+  bool gave_up = false;
   // How far the outputs are from the float network's (docs/metrics.md), mean over the samples.
   double divergence = 0.0;
   std::string quantized_digest;

@@ -65,6 +65,10 @@ ParsedCommand ParseCommandLine(int argc, const char* const* argv) {
   app.add_option("--lease-ms", lease_ms, "A worker that is silent this long loses its task")
       ->check(CLI::Range(int64_t{100}, int64_t{86'400'000}))
       ->capture_default_str();
+  app.add_option("--verify-images", command.server.coordinator.verify_images,
+                 "Images of every evaluation that workers compare with the oracle")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+      ->capture_default_str();
   app.add_option("--log-format", command.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

@@ -29,10 +29,16 @@ namespace mico {
 
 struct CoordinatorOptions {
   WorkQueueOptions queue;
-  // An order carries at most so many evaluations on a part of val ...
+  // An order carries so many evaluations on a part of val ...
   int probes_per_order = 16;
-  // ... or on all of val: few, so that progress is visible.
+  // ... or on all of val, until it is known how long one takes; from then on as many as a worker
+  // does in this time, because schemes of one order share work. Short against a lease, so that
+  // progress is visible and little is lost with a worker.
   int trials_per_order = 4;
+  std::chrono::milliseconds order_time{8000};
+  int most_evaluations_per_order = 256;
+  // So many images of every scheme are compared with the oracle.
+  int64_t verify_images = 8;
   // Kernels that one profile task measures.
   int signatures_per_order = 64;
   // When an idle worker asks again, without jobs and while jobs wait for others' results.
@@ -278,6 +284,18 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplySearch(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What a worker's result answers, and the same answer from wherever.
+  EvaluationRecord EvaluationOf(const Job& job, int64_t number, Split split,
+                                const SchemeResult& result) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeKnown(Job& job, int64_t number, Purpose purpose, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Remember(const EvaluationRecord& evaluation, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordTrial(Job& job, int64_t number, const EvaluationRecord& evaluation, bool gave_up,
+                   PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool RecordTest(Job& job, int64_t number, const EvaluationRecord& evaluation,
+                  PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplyTest(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplyModels(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
@@ -301,6 +319,9 @@ class Coordinator {
   void AdvanceAll(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderCalibration(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderProfile(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // How many evaluations on `samples` images (0: all of val) one order carries at most.
+  size_t EvaluationsPerOrder(const Job& job, int64_t samples) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpose purpose,
                         PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartFinishing(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

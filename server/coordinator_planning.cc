@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "proto/convert.h"
+#include "quant/evaluation_version.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
 #include "spdlog/spdlog.h"
@@ -157,22 +158,37 @@ void Coordinator::OrderProfile(Job& job, PendingChange& change) {
   }
 }
 
-// Candidates of equal sample counts share orders, sorted so that neighbours share a prefix.
+size_t Coordinator::EvaluationsPerOrder(const Job& job, int64_t samples) const {
+  const int usual = samples == 0 ? options_.trials_per_order : options_.probes_per_order;
+  if (job.evaluation_ms <= 0) return usual;
+  const double share = samples == 0 ? 1.0
+                                    : static_cast<double>(samples) /
+                                          static_cast<double>(job.dataset.val_samples);
+  const double fitting =
+      static_cast<double>(options_.order_time.count()) / (job.evaluation_ms * share);
+  return static_cast<size_t>(
+      std::clamp(fitting, 1.0, static_cast<double>(options_.most_evaluations_per_order)));
+}
+
+// Whatever some job has evaluated before is taken from the store. Candidates of equal sample counts
+// and floors share orders, sorted so that neighbours share a prefix.
 void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpose purpose,
                                    PendingChange& change) {
   const bool test = purpose == Purpose::kTest;
-  std::map<int64_t, std::vector<std::pair<std::string, int64_t>>> by_samples;
+  std::erase_if(numbers, [&](int64_t number) { return TakeKnown(job, number, purpose, change); });
+  using Kind = std::pair<int64_t, std::optional<double>>;
+  std::map<Kind, std::vector<std::pair<std::string, int64_t>>> by_kind;
   for (const int64_t number : numbers) {
     const Trial& trial = job.trials[static_cast<size_t>(number - 1)].trial;
-    by_samples[test ? 0 : trial.samples].emplace_back(trial.scheme.ToString(), number);
+    const Kind kind = test ? Kind() : Kind(trial.samples, trial.floor);
+    by_kind[kind].emplace_back(trial.scheme.ToString(), number);
   }
-  for (auto& [samples, group] : by_samples) {
+  for (auto& [kind, group] : by_kind) {
+    const auto& [samples, floor] = kind;
     std::sort(group.begin(), group.end());
     // Small enough that every worker gets a share.
     const size_t share = (group.size() + LiveEvaluators() - 1) / LiveEvaluators();
-    const size_t most =
-        static_cast<size_t>(samples == 0 ? options_.trials_per_order : options_.probes_per_order);
-    const size_t size = std::clamp<size_t>(share, 1, most);
+    const size_t size = std::clamp<size_t>(share, 1, EvaluationsPerOrder(job, samples));
     for (size_t start = 0; start < group.size(); start += size) {
       OpenTask task;
       task.job = job.record.id;
@@ -184,7 +200,10 @@ void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpo
                             samples,
                             {},
                             test,
-                            job.spec.metric};
+                            job.spec.metric,
+                            options_.verify_images,
+                            floor,
+                            kEvaluationVersion};
       for (size_t i = start; i < std::min(start + size, group.size()); ++i) {
         task.trials.push_back(group[i].second);
         evaluate.schemes.push_back(
@@ -215,6 +234,7 @@ void Coordinator::StartFinishing(Job& job, PendingChange& change) {
   job.record.state = JobState::kFinishing;
   Save(job, change);
   OrderEvaluations(job, {numbers.begin(), numbers.end()}, Purpose::kTest, change);
+  if (job.own_tasks.empty()) Finish(job, change);
 }
 
 void Coordinator::Finish(Job& job, PendingChange& change) {
@@ -357,6 +377,7 @@ Coordinator::PlanResult Coordinator::Propose(const Plan& plan) {
     trial.scheme = std::move(candidate.scheme);
     trial.samples = candidate.samples;
     trial.label = std::move(candidate.label);
+    trial.floor = candidate.floor;
     const absl::StatusOr<Cost> cost = space.cost(trial.scheme);
     if (cost.ok()) trial.cost = *cost;
     if (!cost.ok() || (free && !space.limits.Admits(*cost))) {

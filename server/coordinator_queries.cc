@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "proto/convert.h"
+#include "quant/evaluation_version.h"
 #include "server/coordinator.h"
 
 namespace mico {
@@ -385,7 +386,8 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
     task.purpose = Purpose::kModels;
     task.task =
         EvaluateTask{record.package,       record.dataset, record.calibration,    Split::kVal, 1,
-                     {trial.trial.scheme}, true,           trial.trial.val.metric};
+                     {trial.trial.scheme}, true,           trial.trial.val.metric,
+                     options_.verify_images, std::nullopt, kEvaluationVersion};
   }
   AddTask(std::move(task), change);
 }

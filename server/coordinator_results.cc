@@ -3,6 +3,7 @@
 
 #include "fmt/format.h"
 #include "proto/convert.h"
+#include "quant/evaluation_version.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
 #include "spdlog/spdlog.h"
@@ -71,7 +72,11 @@ absl::Status Coordinator::CheckEvaluation(const OpenTask& task, const EvaluateRe
       return Mismatch("evaluation", fmt::format("metric {}", ToString(scheme.score.metric)),
                       ToString(order.metric));
     }
-    if (expected != 0 && scheme.score.total != expected) {
+    if (scheme.gave_up && !order.floor.has_value()) {
+      return Mismatch("evaluation", "given up", "all samples: the order has no floor");
+    }
+    const bool whole = scheme.score.total == expected;
+    if (expected != 0 && !whole && !(scheme.gave_up && scheme.score.total < expected)) {
       return Mismatch("evaluation", fmt::format("{} samples", scheme.score.total),
                       fmt::format("{}", expected));
     }
@@ -165,32 +170,90 @@ void Coordinator::ApplySearch(const OpenTask& task, const EvaluateResult& result
   const auto found = jobs_.find(task.job);
   if (found == jobs_.end() || HasEnded(found->second.record.state)) return;
   Job& job = found->second;
-  const TimePoint now = clock_.Now();
   double units = 0.0;
+  std::chrono::milliseconds spent{0};
   for (size_t i = 0; i < task.trials.size(); ++i) {
     const SchemeResult& scheme = result.schemes[i];
+    spent += scheme.evaluation;
     if (!scheme.error.empty()) {
       FailTrial(job, task.trials[i], scheme.error, change);
       continue;
     }
-    TrialRecord& record = job.trials[static_cast<size_t>(task.trials[i] - 1)];
-    record.trial.state = TrialState::kFinished;
-    record.trial.val = scheme.score;
-    record.trial.divergence = scheme.divergence;
-    record.trial.quantized_digest = scheme.quantized.hex();
-    job.failures_in_a_row = 0;
-    units += record.trial.is_probe() ? static_cast<double>(record.trial.samples) /
-                                           static_cast<double>(job.dataset.val_samples)
-                                     : 1.0;
-    change.Add([id = job.record.id, record, now](StoreTransaction& transaction) {
-      transaction.UpdateTrial(id, record, now);
-    });
+    const EvaluationRecord evaluation = EvaluationOf(job, task.trials[i], Split::kVal, scheme);
+    RecordTrial(job, task.trials[i], evaluation, scheme.gave_up, change);
+    if (!scheme.gave_up) Remember(evaluation, change);
+    const Trial& trial = job.trials[static_cast<size_t>(task.trials[i] - 1)].trial;
+    units += trial.is_probe() ? static_cast<double>(trial.samples) /
+                                    static_cast<double>(job.dataset.val_samples)
+                              : 1.0;
   }
   ++job.results;
-  job.recent.emplace_back(now, units);
+  if (units > 0) job.evaluation_ms = static_cast<double>(spent.count()) / units;
+  job.recent.emplace_back(clock_.Now(), units);
   if (job.recent.size() > kRecentResults) job.recent.pop_front();
   ResolveValueLimit(job, change);
   Advance(job, change);
+}
+
+void Coordinator::RecordTrial(Job& job, int64_t number, const EvaluationRecord& evaluation,
+                              bool gave_up, PendingChange& change) {
+  TrialRecord& record = job.trials[static_cast<size_t>(number - 1)];
+  record.trial.state = TrialState::kFinished;
+  record.trial.val = evaluation.score;
+  record.trial.gave_up = gave_up;
+  record.trial.divergence = evaluation.divergence;
+  record.trial.quantized_digest = evaluation.quantized.hex();
+  job.failures_in_a_row = 0;
+  change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.UpdateTrial(id, record, now);
+  });
+}
+
+// The test score of a trial whose model was quantized to the same integers.
+bool Coordinator::RecordTest(Job& job, int64_t number, const EvaluationRecord& evaluation,
+                             PendingChange& change) {
+  TrialRecord& record = job.trials[static_cast<size_t>(number - 1)];
+  if (evaluation.quantized.hex() != record.trial.quantized_digest) return false;
+  record.test = evaluation.score;
+  change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.UpdateTrial(id, record, now);
+  });
+  return true;
+}
+
+EvaluationRecord Coordinator::EvaluationOf(const Job& job, int64_t number, Split split,
+                                           const SchemeResult& result) const {
+  const Trial& trial = job.trials[static_cast<size_t>(number - 1)].trial;
+  const int64_t samples = split == Split::kTest ? 0 : trial.samples;
+  const std::string setting =
+      fmt::format("{}/{}/{}/{}/{}/{}/{}", job.record.package.hex(), job.record.calibration.hex(),
+                  job.record.dataset.hex(), ToString(split), samples, ToString(job.spec.metric),
+                  kEvaluationVersion);
+  return {setting, trial.scheme, result.score, result.divergence, result.quantized};
+}
+
+void Coordinator::Remember(const EvaluationRecord& evaluation, PendingChange& change) {
+  change.Add([evaluation](StoreTransaction& transaction) {
+    transaction.AddEvaluation(evaluation);
+  });
+}
+
+// Takes the result of a trial from the store, if any job has had it; false: it must be evaluated.
+bool Coordinator::TakeKnown(Job& job, int64_t number, Purpose purpose, PendingChange& change) {
+  const Split split = purpose == Purpose::kTest ? Split::kTest : Split::kVal;
+  const EvaluationRecord question = EvaluationOf(job, number, split, {});
+  const absl::StatusOr<std::optional<EvaluationRecord>> known = store_.Read([&](StoreView& view) {
+    return view.FindEvaluation(question.setting, question.scheme);
+  });
+  // What cannot be read is evaluated again.
+  if (!known.ok() || !known->has_value()) return false;
+  if (purpose == Purpose::kTest) {
+    return blobs_.Has((*known)->quantized) && RecordTest(job, number, **known, change);
+  }
+  RecordTrial(job, number, **known, false, change);
+  ++job.results;
+  ResolveValueLimit(job, change);
+  return true;
 }
 
 // A value relative to the widest network's is known once that network has been evaluated.
@@ -234,20 +297,20 @@ void Coordinator::ApplyTest(const OpenTask& task, const EvaluateResult& result,
   Job& job = found->second;
   for (size_t i = 0; i < task.trials.size(); ++i) {
     const SchemeResult& scheme = result.schemes[i];
-    TrialRecord& record = job.trials[static_cast<size_t>(task.trials[i] - 1)];
+    const int64_t number = task.trials[i];
     if (!scheme.error.empty()) {
-      job.record.warnings.push_back(
-          fmt::format("trial {} on test: {}", record.trial.number, scheme.error));
-    } else if (scheme.quantized.hex() != record.trial.quantized_digest) {
-      job.record.warnings.push_back(fmt::format(
-          "trial {}: quantized to {} on val and to {} on test; its test score is left out",
-          record.trial.number, record.trial.quantized_digest, scheme.quantized.hex()));
-    } else {
-      record.test = scheme.score;
-      change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
-        transaction.UpdateTrial(id, record, now);
-      });
+      job.record.warnings.push_back(fmt::format("trial {} on test: {}", number, scheme.error));
+      continue;
     }
+    const EvaluationRecord evaluation = EvaluationOf(job, number, Split::kTest, scheme);
+    if (RecordTest(job, number, evaluation, change)) {
+      Remember(evaluation, change);
+      continue;
+    }
+    job.record.warnings.push_back(fmt::format(
+        "trial {}: quantized to {} on val and to {} on test; its test score is left out", number,
+        job.trials[static_cast<size_t>(number - 1)].trial.quantized_digest,
+        scheme.quantized.hex()));
   }
   Advance(job, change);
 }

@@ -57,6 +57,8 @@ struct Job {
   int64_t results = 0, results_at_empty_plan = -1;
   // What finished lately in this process, in units of all val images: for the rate.
   std::deque<std::pair<TimePoint, double>> recent;
+  // Of all val images, when it was last measured; 0: not yet in this process.
+  double evaluation_ms = 0.0;
   // Counts changes that a watcher wants to see.
   uint64_t version = 1;
 };

@@ -50,6 +50,10 @@ void AddOptions(CLI::App& app, WorkerCommand& command) {
   app.add_option("--threads", command.threads, "Of the evaluator; 0: one for each core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  app.add_option("--activation-memory", command.activation_memory_mib,
+                 "MiB for the tensors of an evaluation: decides how much work schemes share")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
+      ->capture_default_str();
   app.add_flag_callback(
       "--no-evaluate", [&command] { command.evaluates = false; },
       "Take no calibration and evaluation tasks");

@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "quant/evaluation_version.h"
 #include "worker/artifact_builder.h"
 #include "worker/profiler.h"
 
@@ -25,6 +26,8 @@ EvaluationRequest RequestOf(const EvaluateTask& task) {
           .split = task.split,
           .samples = task.samples,
           .metric = task.metric,
+          .verify_images = task.verify_images,
+          .floor = task.floor,
           .keep_models = task.upload_models};
 }
 
@@ -77,6 +80,12 @@ absl::StatusOr<CalibrateResult> TaskRunner::Do(const CalibrateTask& task, TaskCo
 
 absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskControl& control) {
   if (evaluator_ == nullptr) return absl::FailedPreconditionError("this worker does not evaluate");
+  if (task.evaluation_version != kEvaluationVersion) {
+    return absl::FailedPreconditionError(
+        fmt::format("evaluation version {}; this worker's is {}: server and workers must be of one "
+                    "release",
+                    task.evaluation_version, kEvaluationVersion));
+  }
   MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
@@ -95,6 +104,7 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
     scheme.divergence = outcome.divergence;
     scheme.quantized = outcome.model_digest;
     scheme.evaluation = outcome.duration;
+    scheme.gave_up = outcome.gave_up;
     if (!task.upload_models) continue;
     MICO_ASSIGN_OR_RETURN(scheme.quantized,
                           blobs_.Put(Serialize(outcome.model), &control.cancelled));

@@ -9,10 +9,10 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <exception>
-#include <numeric>
-#include <set>
+#include <map>
 
 #include "CLI/CLI.hpp"
 #include "base/file.h"
@@ -277,7 +277,7 @@ class Bench {
                           WholeFront(*evaluator, subject, *strategy, space, history));
     MICO_RETURN_IF_ERROR(
         Compare("ResNet-20: a whole front", subject, options_.threads, front, kImages, 4, 1.8));
-    MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> neighbours, Neighbours(space, front, 256));
+    MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> neighbours, Neighbours(space, history, 256));
     MICO_RETURN_IF_ERROR(Compare("ResNet-20: neighbours of one limit", subject, options_.threads,
                                  neighbours, kImages, 8, 3.5));
     rusage usage{};
@@ -344,45 +344,75 @@ class Bench {
     return front;
   }
 
-  // What a local search looks at around the front's member next to 0.7 of the largest cost: schemes
-  // with one or two layers at other widths, those with the nearest cost.
+  // Of all schemes whose cost is within 2 % below 0.7 of the largest, those with the least sum of
+  // single-layer losses: what a search that refines one limit looks at. Sums are kept by cost in
+  // steps of a thousandth of the limit, `count` of each.
   absl::StatusOr<std::vector<BitScheme>> Neighbours(const SearchSpace& space,
-                                                    const std::vector<BitScheme>& front,
-                                                    size_t count) {
-    const auto cost_of = [&](const BitScheme& scheme) { return space.cost(scheme)->latency_cycles; };
-    int64_t widest = 0;
-    for (const BitScheme& scheme : front) widest = std::max(widest, cost_of(scheme));
-    const auto limit = static_cast<int64_t>(0.7 * static_cast<double>(widest));
-    const auto far = [&](const BitScheme& scheme) { return std::llabs(cost_of(scheme) - limit); };
-    const BitScheme centre = *std::min_element(
-        front.begin(), front.end(),
-        [&](const BitScheme& a, const BitScheme& b) { return far(a) < far(b); });
-    std::set<BitScheme> found;
-    ForEachChange(space, centre, [&](const BitScheme& once) {
-      found.insert(once);
-      ForEachChange(space, once, [&](const BitScheme& twice) { found.insert(twice); });
-    });
-    std::vector<BitScheme> nearest(found.begin(), found.end());
-    std::stable_sort(nearest.begin(), nearest.end(), [&](const BitScheme& a, const BitScheme& b) {
-      return far(a) < far(b);
-    });
-    if (nearest.size() < count) return absl::InternalError("too few neighbours");
-    nearest.resize(count);
-    return nearest;
-  }
-
-  template <typename Use>
-  static void ForEachChange(const SearchSpace& space, const BitScheme& scheme, const Use& use) {
-    for (size_t layer = 0; layer < scheme.size(); ++layer) {
-      for (const int w : space.weight_bits[layer]) {
-        for (const int a : space.input_bits[layer]) {
-          if (scheme[layer] == LayerBits{w, a}) continue;
-          BitScheme changed = scheme;
-          changed.mutable_layers()[layer] = {w, a};
-          use(changed);
+                                                    const SearchHistory& history, size_t count) {
+    const BitScheme widest = WidestOf(space);
+    MICO_ASSIGN_OR_RETURN(const Cost most, space.cost(widest));
+    const double limit = 0.7 * static_cast<double>(most.latency_cycles);
+    std::map<BitScheme, double> losses;
+    for (const Trial& trial : history.trials) {
+      if (trial.is_probe()) losses[trial.scheme] = trial.divergence;
+    }
+    std::map<int64_t, std::vector<Partial>> sums;
+    sums[0] = {{0.0, widest}};
+    for (size_t layer = 0; layer < widest.size(); ++layer) {
+      std::map<int64_t, std::vector<Partial>> longer;
+      for (const auto& [steps, partials] : sums) {
+        for (const LayerBits bits : OptionsOf(space, layer)) {
+          const BitScheme changed = With(widest, layer, bits);
+          MICO_ASSIGN_OR_RETURN(const Cost cost, space.cost(changed));
+          const double saved = static_cast<double>(most.latency_cycles - cost.latency_cycles);
+          const double loss = losses[With(widest, layer, {bits.weight_bits, 8})] +
+                              losses[With(widest, layer, {8, bits.input_bits})];
+          auto& place = longer[steps + std::llround(1000 * saved / limit)];
+          for (const Partial& partial : partials) {
+            place.push_back({partial.loss + loss, With(partial.scheme, layer, bits)});
+          }
         }
       }
+      for (auto& [steps, partials] : longer) KeepBest(partials, count);
+      sums = std::move(longer);
     }
+    std::vector<Partial> near;
+    for (const auto& [steps, partials] : sums) {
+      for (const Partial& partial : partials) {
+        MICO_ASSIGN_OR_RETURN(const Cost cost, space.cost(partial.scheme));
+        const double share = static_cast<double>(cost.latency_cycles) / limit;
+        if (share > 0.98 && share <= 1.0) near.push_back(partial);
+      }
+    }
+    KeepBest(near, count);
+    if (near.size() < count) return absl::InternalError("too few neighbours");
+    std::vector<BitScheme> schemes;
+    for (const Partial& partial : near) schemes.push_back(partial.scheme);
+    return schemes;
+  }
+
+  struct Partial {
+    double loss = 0.0;
+    BitScheme scheme;
+  };
+  static void KeepBest(std::vector<Partial>& partials, size_t count) {
+    std::stable_sort(partials.begin(), partials.end(),
+                     [](const Partial& a, const Partial& b) { return a.loss < b.loss; });
+    if (partials.size() > count) partials.resize(count);
+  }
+  static BitScheme WidestOf(const SearchSpace& space) {
+    return BitScheme(std::vector<LayerBits>(space.weight_bits.size(), LayerBits{8, 8}));
+  }
+  static BitScheme With(BitScheme scheme, size_t layer, LayerBits bits) {
+    scheme.mutable_layers()[layer] = bits;
+    return scheme;
+  }
+  static std::vector<LayerBits> OptionsOf(const SearchSpace& space, size_t layer) {
+    std::vector<LayerBits> options;
+    for (const int w : space.weight_bits[layer]) {
+      for (const int a : space.input_bits[layer]) options.push_back({w, a});
+    }
+    return options;
   }
 
   // Processes of one thread each, that start at the same time.
