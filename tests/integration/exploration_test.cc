@@ -102,6 +102,44 @@ TEST_F(ServiceTest, AFinishedResultIsReusedByTheNextJob) {
   EXPECT_FALSE(calibrated_or_profiled_again);
 }
 
+TEST_F(ServiceTest, ASchemeIsEvaluatedOnceInWhateverJob) {
+  FakeWorker worker = AnnouncedWorker("a");
+  int64_t schemes = 0;
+  worker.fails = [&](const Task& task) {
+    const auto* evaluate = std::get_if<EvaluateTask>(&task);
+    if (evaluate != nullptr) schemes += static_cast<int64_t>(evaluate->schemes.size());
+    return absl::OkStatus();
+  };
+  const auto run = [&](const v1::SubmitJobRequest& request) {
+    const std::string id = Submit(request).job().id();
+    worker.StepUntil([&] { return HasEnded(id); });
+    return GetJob(id);
+  };
+  const v1::Job first = run(SmallJob("sensitivity", 40));
+  ASSERT_EQ(first.state(), v1::JOB_STATE_DONE) << first.error();
+  EXPECT_GT(schemes, 0);
+
+  schemes = 0;
+  v1::SubmitJobRequest limited = SmallJob("sensitivity", 40);
+  limited.mutable_spec()->mutable_limits()->mutable_min_accuracy()->set_absolute(0.01);
+  const v1::Job second = run(limited);
+
+  EXPECT_NE(second.id(), first.id());
+  ASSERT_EQ(second.state(), v1::JOB_STATE_DONE) << second.error();
+  EXPECT_EQ(schemes, 0);
+  EXPECT_EQ(second.trials_finished(), first.trials_finished());
+  EXPECT_EQ(FrontAsText(second), FrontAsText(first));
+  for (const v1::Trial& trial : second.front()) {
+    EXPECT_EQ(trial.test().total(), worker.test_samples);
+  }
+
+  // What depends on something else is another question.
+  v1::SubmitJobRequest other = SmallJob("sensitivity", 40);
+  other.mutable_spec()->set_calibration_samples(17);
+  EXPECT_EQ(run(other).state(), v1::JOB_STATE_DONE);
+  EXPECT_GT(schemes, 0);
+}
+
 TEST_F(ServiceTest, ValidateOnlyStoresNothingAndSaysWhatWouldHappen) {
   FakeWorker worker = AnnouncedWorker("a");
   v1::SubmitJobRequest request = SmallJob();

@@ -85,6 +85,7 @@ TEST_F(StoreTest, TrialsKeepEverything) {
   record.trial.scheme = BitScheme::Parse("w8a8,w4a2").value();
   record.trial.samples = 32;
   record.trial.cost = {10, 20, 30};
+  record.trial.floor = 0.875;
   ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
   ASSERT_TRUE(store_
                   ->Write([&](StoreTransaction& transaction) {
@@ -92,6 +93,7 @@ TEST_F(StoreTest, TrialsKeepEverything) {
                     record.trial.state = TrialState::kFinished;
                     record.trial.val = CountScore(Metric::kTop5, 3, 4);
                     record.trial.divergence = 0.25;
+                    record.trial.gave_up = true;
                     record.trial.quantized_digest = Digest::Of("q").hex();
                     record.test = CountScore(Metric::kTop5, 5, 6);
                     transaction.UpdateTrial("job-1", record, TimePoint{});
@@ -110,6 +112,40 @@ TEST_F(StoreTest, TrialsKeepEverything) {
   EXPECT_EQ(trial.val, record.trial.val);
   EXPECT_EQ(trial.quantized_digest, record.trial.quantized_digest);
   EXPECT_EQ(trials[0].test, record.test);
+  EXPECT_EQ(trial.floor, 0.875);
+  EXPECT_TRUE(trial.gave_up);
+}
+
+TEST_F(StoreTest, AnEvaluationIsFoundByWhatItDependsOnAndItsFirstAnswerStays) {
+  const BitScheme scheme = BitScheme::Parse("w8a8,w4a2").value();
+  const EvaluationRecord evaluation{"net/calibration/data/val/0/mse/1", scheme,
+                                    MseScore(std::vector<double>{0.1, 0.3}), 0.5,
+                                    Digest::Of("q")};
+  EvaluationRecord later = evaluation;
+  later.divergence = 0.75;
+  ASSERT_TRUE(store_
+                  ->Write([&](StoreTransaction& transaction) {
+                    transaction.AddEvaluation(evaluation);
+                    transaction.AddEvaluation(later);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  const auto find = [&](const std::string& setting, std::string_view bits) {
+    return store_
+        ->Read([&](StoreView& view) {
+          return view.FindEvaluation(setting, BitScheme::Parse(bits).value());
+        })
+        .value();
+  };
+
+  const std::optional<EvaluationRecord> found = find(evaluation.setting, "w8a8,w4a2");
+
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->score, evaluation.score);
+  EXPECT_EQ(found->divergence, 0.5);
+  EXPECT_EQ(found->quantized, evaluation.quantized);
+  EXPECT_FALSE(find(evaluation.setting, "w8a8,w4a3").has_value());
+  EXPECT_FALSE(find("net/calibration/data/test/0/mse/1", "w8a8,w4a2").has_value());
 }
 
 TEST_F(StoreTest, ValuesThatNoCountGivesKeepTheirBits) {

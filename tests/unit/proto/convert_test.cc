@@ -103,6 +103,7 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   const std::vector<Task> tasks{
       CalibrateTask{m, d, 256, 7, Metric::kAuc}, ProfileTask{"t", "key", {"conv one", "conv two"}},
       EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true, Metric::kTop5},
+      EvaluateTask{m, d, c, Split::kVal, 0, {scheme}, false, Metric::kTop1, 8, 0.75, 3},
       ArtifactTask{m,
                    m,
                    d,
