@@ -29,9 +29,30 @@ int32_t Clamp(int32_t value, const StepNumbers& numbers) {
   return std::clamp(value, numbers.lowest, numbers.highest);
 }
 
-int64_t Dot(const int32_t* input, const int8_t* weights, int64_t count) {
+// Compiled for two processors: workers ask the oracle about images of every scheme. Sanitizers start
+// after the choice between them.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MICO_SANITIZED
+#endif
+#endif
+#if defined(__x86_64__) && !defined(MICO_SANITIZED) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define MICO_TWO_PROCESSORS __attribute__((target_clones("avx2", "default")))
+#else
+#define MICO_TWO_PROCESSORS
+#endif
+
+// Products of a byte with a byte or nibble: 2^15 of them fit int32, whose sums are added up wide.
+MICO_TWO_PROCESSORS int64_t Dot(const int32_t* input, const int8_t* weights, int64_t count) {
+  constexpr int64_t kFitting = int64_t{1} << 15;
   int64_t sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += static_cast<int64_t>(input[i]) * weights[i];
+  for (int64_t begin = 0; begin < count; begin += kFitting) {
+    const int64_t end = std::min(begin + kFitting, count);
+    int32_t part = 0;
+    for (int64_t i = begin; i < end; ++i) part += input[i] * weights[i];
+    sum += part;
+  }
   return sum;
 }
 
@@ -144,6 +165,17 @@ class Interpreter {
     for (int64_t y = 0; y < conv.kernel_height; ++y) {
       const int64_t in_row = row * conv.stride_height - conv.padding.top + y * conv.dilation_height;
       if (in_row < 0 || in_row >= input.shape.height) continue;
+      if (conv.dilation_width == 1 && conv.groups == 1) {
+        // The taps of a row lie one behind the other.
+        const int64_t left = column * conv.stride_width - conv.padding.left;
+        const int64_t first = std::max<int64_t>(0, -left);
+        const int64_t last = std::min(conv.kernel_width, input.shape.width - left);
+        if (first >= last) continue;
+        sum += Dot(&input.data[IndexOf(input.shape, in_row, left + first, 0)],
+                   weights + (y * conv.kernel_width + first) * in_channels,
+                   (last - first) * in_channels);
+        continue;
+      }
       for (int64_t x = 0; x < conv.kernel_width; ++x) {
         const int64_t in_column =
             column * conv.stride_width - conv.padding.left + x * conv.dilation_width;
