@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <optional>
 
 #include "CLI/CLI.hpp"
 #include "base/file.h"
@@ -33,6 +34,7 @@ namespace mico {
 namespace {
 
 constexpr int64_t kImages = 2000;
+constexpr size_t kFirstStage = 7;  // layers of ResNet-20 on 32x32
 constexpr double kGibibyte = 1 << 30;
 const std::vector<int> kWidths{8, 4, 2};
 
@@ -228,7 +230,7 @@ class Bench {
   // The ratio of both ways, taken alternately. One by one only every `stride`-th scheme is run.
   absl::Status Compare(const std::string& name, const Subject& subject, int threads,
                        std::vector<BitScheme> schemes, int64_t samples, size_t stride,
-                       double goal) {
+                       std::optional<double> goal) {
     MICO_ASSIGN_OR_RETURN(const auto shared, Evaluator(threads, 0));
     MICO_ASSIGN_OR_RETURN(const auto alone, Evaluator(threads, 1));
     Random random(3);
@@ -277,9 +279,18 @@ class Bench {
                           WholeFront(*evaluator, subject, *strategy, space, history));
     MICO_RETURN_IF_ERROR(
         Compare("ResNet-20: a whole front", subject, options_.threads, front, kImages, 4, 1.8));
-    MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> neighbours, Neighbours(space, history, 256));
+    MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> best, Neighbours(space, history, 1, {}));
+    // A search refines a limit block by block: first what is cheap to vary, the layers behind the
+    // first stage of the network; then, for comparison, all of them at once.
+    const BitScheme fixed(std::vector<LayerBits>(best[0].layers().begin(),
+                                                 best[0].layers().begin() + kFirstStage));
+    MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> block,
+                          Neighbours(space, history, 256, fixed));
     MICO_RETURN_IF_ERROR(Compare("ResNet-20: neighbours of one limit", subject, options_.threads,
-                                 neighbours, kImages, 8, 3.5));
+                                 block, kImages, 8, 3.5));
+    MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> all, Neighbours(space, history, 256, {}));
+    MICO_RETURN_IF_ERROR(Compare("ResNet-20: neighbours in every layer", subject, options_.threads,
+                                 all, kImages, 8, std::nullopt));
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     report_.Add({"ResNet-20: memory of all that", static_cast<double>(usage.ru_maxrss) * 1024 / kGibibyte,
@@ -344,11 +355,12 @@ class Bench {
     return front;
   }
 
-  // Of all schemes whose cost is within 2 % below 0.7 of the largest, those with the least sum of
-  // single-layer losses: what a search that refines one limit looks at. Sums are kept by cost in
-  // steps of a thousandth of the limit, `count` of each.
+  // Of all schemes that begin with `fixed` and whose cost is within 2 % below 0.7 of the largest,
+  // those with the least sum of single-layer losses: what a search that refines one limit looks at.
+  // Sums are kept by cost in steps of a thousandth of the limit, `count` of each.
   absl::StatusOr<std::vector<BitScheme>> Neighbours(const SearchSpace& space,
-                                                    const SearchHistory& history, size_t count) {
+                                                    const SearchHistory& history, size_t count,
+                                                    const BitScheme& fixed) {
     const BitScheme widest = WidestOf(space);
     MICO_ASSIGN_OR_RETURN(const Cost most, space.cost(widest));
     const double limit = 0.7 * static_cast<double>(most.latency_cycles);
@@ -361,7 +373,7 @@ class Bench {
     for (size_t layer = 0; layer < widest.size(); ++layer) {
       std::map<int64_t, std::vector<Partial>> longer;
       for (const auto& [steps, partials] : sums) {
-        for (const LayerBits bits : OptionsOf(space, layer)) {
+        for (const LayerBits bits : OptionsOf(space, layer, fixed)) {
           const BitScheme changed = With(widest, layer, bits);
           MICO_ASSIGN_OR_RETURN(const Cost cost, space.cost(changed));
           const double saved = static_cast<double>(most.latency_cycles - cost.latency_cycles);
@@ -407,7 +419,9 @@ class Bench {
     scheme.mutable_layers()[layer] = bits;
     return scheme;
   }
-  static std::vector<LayerBits> OptionsOf(const SearchSpace& space, size_t layer) {
+  static std::vector<LayerBits> OptionsOf(const SearchSpace& space, size_t layer,
+                                          const BitScheme& fixed) {
+    if (layer < fixed.size()) return {fixed[layer]};
     std::vector<LayerBits> options;
     for (const int w : space.weight_bits[layer]) {
       for (const int a : space.input_bits[layer]) options.push_back({w, a});
