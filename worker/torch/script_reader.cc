@@ -44,6 +44,13 @@ class Refusal : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Instructions by which a file reaches for other files. They have found none, and whoever has them
+// is not just a network.
+void RefuseFileAccess(const std::string& function, const std::string& kind) {
+  if (kind != "aten::save" && kind != "aten::from_file") return;
+  throw Refusal("its " + function + "() opens files (" + kind + "); a network has no need to");
+}
+
 // "Conv2d" of "__torch__.torch.nn.modules.conv.___torch_mangle_2.Conv2d".
 std::string PlainType(const c10::ClassType& type) {
   const auto name = type.name();
@@ -185,6 +192,7 @@ class Reader {
   void ReadFunction(torch::jit::Function& function, size_t index) {
     function.ensure_defined();
     values_.clear();
+    function_ = function.name();
     ScriptFunction read;
     read.name = function.name();
     read.body = ReadBlock(*torch::jit::toGraphFunction(function).graph()->block());
@@ -207,6 +215,7 @@ class Reader {
   ScriptNode ReadNode(const Node& node) {
     ScriptNode read;
     read.kind = node.kind().toQualString();
+    RefuseFileAccess(function_, read.kind);
     for (const Value* input : node.inputs()) read.inputs.push_back(NumberOf(input));
     for (const Value* output : node.outputs()) read.outputs.push_back(NumberOf(output));
     if (node.kind() == c10::prim::Constant) {
@@ -232,12 +241,15 @@ class Reader {
   ScriptProgram& program_;
   std::unordered_map<const void*, int> modules_, functions_, tensors_;
   std::vector<torch::jit::Function*> to_read_;
-  std::unordered_map<const Value*, int> values_;  // of the function that is being read
+  // Of the function that is being read.
+  std::string function_;
+  std::unordered_map<const Value*, int> values_;
 };
 
 // libtorch's messages go on with a stack of C++; the last line before it says what is wrong.
 std::string WithoutStack(const std::string& message) {
-  return message.substr(0, message.find("\nException raised from"));
+  const size_t first = std::min(message.find_first_not_of(" \n"), message.size());
+  return message.substr(first, message.find("\nException raised from") - first);
 }
 
 }  // namespace
