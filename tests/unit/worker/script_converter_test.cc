@@ -169,14 +169,14 @@ TEST_F(ScriptConverterTest, ALookSaysWhetherItWorksHere) {
 
   options_.program = folder_->path() / "no-such-program";
   const Check missing = ScriptConverter(options_).Look();
-  EXPECT_EQ(missing.state, Check::State::kFault);
+  EXPECT_EQ(missing.state, Check::State::kWarning);
   EXPECT_THAT(missing.found, HasSubstr("no-such-program"));
 
   const std::string path = std::getenv("PATH");
   setenv("PATH", "/nowhere", 1);
   const Check lacking = ScriptConverter(Options()).Look();
   setenv("PATH", path.c_str(), 1);
-  EXPECT_EQ(lacking.state, Check::State::kFault);
+  EXPECT_EQ(lacking.state, Check::State::kWarning);
   EXPECT_THAT(lacking.found, HasSubstr("bwrap"));
   EXPECT_EQ(lacking.remedy, "apt-get install bubblewrap");
 }
