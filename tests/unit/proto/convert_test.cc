@@ -146,6 +146,7 @@ TEST(Convert, ReportsSurviveTheWire) {
   const absl::StatusOr<WorkerReport> back = FromProto(ToProto(report));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(std::get<Running>(back->state).progress, 0.5);
+  EXPECT_TRUE(back->converts);
   EXPECT_TRUE(back->leaving);
 }
 
