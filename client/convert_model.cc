@@ -20,9 +20,9 @@ constexpr size_t kMostExtents = 3;
 absl::StatusOr<std::vector<int64_t>> ShapeOfSamples(Connection& server, const Digest& data) {
   v1::DescribeDatasetRequest request;
   request.set_digest(data.hex());
-  MICO_ASSIGN_OR_RETURN(const v1::DatasetDescription described,
-                        server.Call<v1::DatasetDescription>(
-                            &v1::ExplorationService::Stub::DescribeDataset, request));
+  MICO_ASSIGN_OR_RETURN(
+      const v1::DatasetDescription described,
+      server.Call<v1::DatasetDescription>(&v1::ExplorationService::Stub::DescribeDataset, request));
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> shape,
                         ParseInputShape(described.sample_shape()));
   // Vectors are channels of one position.
@@ -103,10 +103,10 @@ absl::StatusOr<Digest> ConvertModel(Connection& server, const ConversionOptions&
     }
     if (answer.state() != v1::CONVERSION_STATE_WAITING &&
         answer.state() != v1::CONVERSION_STATE_RUNNING) {
-      return absl::InvalidArgumentError(fmt::format(
-          "model '{}' for inputs of {}{}: {}", options.name, fmt::join(shape, "x"),
-          options.input_shape ? "" : " (as the samples of the data; see --input-shape)",
-          answer.error().empty() ? "the server gives no reason" : answer.error()));
+      return absl::InvalidArgumentError(
+          fmt::format("model '{}' for inputs of {}{}: {}", options.name, fmt::join(shape, "x"),
+                      options.input_shape ? "" : " (as the samples of the data; see --input-shape)",
+                      answer.error().empty() ? "the server gives no reason" : answer.error()));
     }
     progress.Show(answer);
     request.set_retry(false);

@@ -49,7 +49,8 @@ std::string_view ToString(LeaseState state) { return kLeaseStates[static_cast<si
 
 std::vector<TaskRecord> StoreView::ListOpenTasks() {
   SQLite::Statement& statement = connection_.Prepare(
-      "SELECT id, coalesce(job_id, ''), purpose, payload, trials, state, attempts, error FROM tasks "
+      "SELECT id, coalesce(job_id, ''), purpose, payload, trials, state, attempts, error FROM "
+      "tasks "
       "WHERE state IN ('waiting', 'leased') ORDER BY id");
   return ReadAll<TaskRecord>(statement, [](SQLite::Statement& found) {
     Row row(found);

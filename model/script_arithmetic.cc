@@ -262,6 +262,7 @@ absl::StatusOr<ScriptValue> ApplyBound(ScriptCall& call) {
 absl::StatusOr<ScriptValue> ApplySoftmax(ScriptCall& call) {
   MICO_ASSIGN_OR_RETURN(ScriptTensorPointer input, call.Tensor(0));
   MICO_ASSIGN_OR_RETURN(const int64_t axis, call.Int(1));
+  MICO_RETURN_IF_ERROR(call.NeedFloatType(2));
   OnnxStep step(call.kind() == "aten::softmax" ? "Softmax" : "LogSoftmax");
   return call.Do(step.Input(std::move(input)).Int("axis", axis));
 }

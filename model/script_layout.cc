@@ -160,14 +160,9 @@ absl::StatusOr<ScriptValue> ApplyClone(ScriptCall& call) {
 // input, then a dtype (an integer) or a device (a text) or both, in several orders. Tensors of the
 // network are floats and stay so.
 absl::StatusOr<ScriptValue> ApplyTo(ScriptCall& call) {
-  constexpr int64_t kFloat = 6;
   for (size_t i = 1; i < call.size(); ++i) {
-    const auto* type = std::get_if<int64_t>(&call[i]);
-    if (type == nullptr) continue;
-    if (*type != kFloat) {
-      return Unsupported(
-          fmt::format("converts to element type {}; only float is supported", *type));
-    }
+    if (!std::holds_alternative<int64_t>(call[i])) continue;
+    MICO_RETURN_IF_ERROR(call.NeedFloatType(i));
     break;  // what follows may be a memory format
   }
   return ApplyIdentity(call);

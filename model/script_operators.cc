@@ -232,6 +232,14 @@ absl::StatusOr<std::shared_ptr<ScriptList>> ScriptCall::List(size_t index) const
   return *list;
 }
 
+absl::Status ScriptCall::NeedFloatType(size_t index) const {
+  constexpr int64_t kFloat = 6;  // c10::ScalarType
+  if (IsNone(index)) return absl::OkStatus();
+  MICO_ASSIGN_OR_RETURN(const int64_t type, Int(index));
+  if (type == kFloat) return absl::OkStatus();
+  return Unsupported(fmt::format("gives element type {}; only float (6) is supported", type));
+}
+
 absl::StatusOr<std::vector<int64_t>> ScriptCall::Ints(size_t index, size_t count) const {
   std::vector<int64_t> integers;
   if (const auto* single = std::get_if<int64_t>(&(*this)[index]); single != nullptr && count > 0) {

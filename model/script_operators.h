@@ -37,6 +37,8 @@ class ScriptCall {
   absl::StatusOr<bool> Bool(size_t index) const;
   absl::StatusOr<std::string> Text(size_t index) const;
   absl::StatusOr<std::shared_ptr<ScriptList>> List(size_t index) const;
+  // Unimplemented: an element type is given, and it is not float.
+  absl::Status NeedFloatType(size_t index) const;
   // A list of integers; a single one stands for `count` of them, if that is not 0.
   absl::StatusOr<std::vector<int64_t>> Ints(size_t index, size_t count = 0) const;
 

@@ -151,18 +151,13 @@ absl::StatusOr<ScriptValue> ApplyFacts(ScriptCall& call) {
 
 // zeros, ones: sizes dtype ...; full: sizes number dtype ...
 absl::StatusOr<ScriptValue> ApplyFill(ScriptCall& call) {
-  constexpr int64_t kFloat = 6;
   const bool is_full = call.kind() == "aten::full";
   MICO_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, call.Ints(0));
   double number = call.kind() == "aten::ones" ? 1.0 : 0.0;
   if (is_full) {
     MICO_ASSIGN_OR_RETURN(number, call.Float(1));
   }
-  const size_t type = is_full ? 2 : 1;
-  if (!call.IsNone(type)) {
-    MICO_ASSIGN_OR_RETURN(const int64_t given, call.Int(type));
-    if (given != kFloat) return Unsupported("a constant of another type than float");
-  }
+  MICO_RETURN_IF_ERROR(call.NeedFloatType(is_full ? 2 : 1));
   MICO_ASSIGN_OR_RETURN(const int64_t count, CountResult(dims));
   return MakeScriptTensor({.dims = dims,
                            .is_float = true,

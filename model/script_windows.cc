@@ -143,7 +143,11 @@ absl::StatusOr<ScriptValue> ApplyMean(ScriptCall& call) {
   MICO_ASSIGN_OR_RETURN(ScriptTensorPointer input, call.Tensor(0));
   OnnxStep step("ReduceMean");
   step.Input(std::move(input));
-  if (call.size() < 4) return call.Do(step);
+  if (call.size() < 4) {
+    MICO_RETURN_IF_ERROR(call.NeedFloatType(1));
+    return call.Do(step);
+  }
+  MICO_RETURN_IF_ERROR(call.NeedFloatType(3));
   Dims axes;
   if (!call.IsNone(1)) {
     MICO_ASSIGN_OR_RETURN(axes, call.Ints(1, 1));

@@ -371,9 +371,8 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
       return result;
     }
     case v1::TaskResult::kConvert: {
-      MICO_ASSIGN_OR_RETURN(
-          const Digest package,
-          ReadDigest("convert.package_digest", message.convert().package_digest()));
+      MICO_ASSIGN_OR_RETURN(const Digest package, ReadDigest("convert.package_digest",
+                                                             message.convert().package_digest()));
       result.result = ConvertResult{package};
       return result;
     }

@@ -284,8 +284,8 @@ class Coordinator {
   absl::StatusOr<ConversionRecord*> FindConversion(const ConvertTask& wanted)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<ConversionRecord> OrderConversion(const ConvertTask& wanted,
-                                                   const std::string& name, bool retry,
-                                                   PendingChange& change)
+                                                   const std::string& name, int64_t file_bytes,
+                                                   bool retry, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndConversion(const OpenTask& task, ConversionState state, const std::string& error,
                      const Digest& package, PendingChange& change)

@@ -25,7 +25,8 @@ absl::StatusOr<int64_t> CheckFile(const BlobStore& blobs, const Digest& digest) 
   const absl::StatusOr<std::unique_ptr<BlobReader>> reader = blobs.NewReader(digest);
   if (!reader.ok()) {
     if (!absl::IsNotFound(reader.status())) return reader.status();
-    return absl::NotFoundError(fmt::format("{}: upload it", std::string(reader.status().message())));
+    return absl::NotFoundError(
+        fmt::format("{}: upload it", std::string(reader.status().message())));
   }
   MICO_ASSIGN_OR_RETURN(const std::string beginning, (*reader)->Read(0, 4));
   if (IsTorchScript(beginning)) return (*reader)->total_bytes();
@@ -74,7 +75,8 @@ absl::StatusOr<ConversionRecord*> Coordinator::FindConversion(const ConvertTask&
 }
 
 absl::StatusOr<ConversionRecord> Coordinator::OrderConversion(const ConvertTask& wanted,
-                                                              const std::string& name, bool retry,
+                                                              const std::string& name,
+                                                              int64_t file_bytes, bool retry,
                                                               PendingChange& change) {
   MICO_ASSIGN_OR_RETURN(ConversionRecord * known, FindConversion(wanted));
   if (known != nullptr) {
@@ -87,7 +89,10 @@ absl::StatusOr<ConversionRecord> Coordinator::OrderConversion(const ConvertTask&
   ConversionRecord ordered{wanted.file, ShapeText(wanted), name};
   ordered.created = clock_.Now();
   conversions_[fmt::format("{}/{}", wanted.file.hex(), ShapeText(wanted))] = ordered;
-  change.Add([ordered](StoreTransaction& transaction) { transaction.PutConversion(ordered); });
+  change.Add([ordered, file_bytes](StoreTransaction& transaction) {
+    transaction.AddBlob(ordered.file, file_bytes, ordered.created);
+    transaction.PutConversion(ordered);
+  });
   AddTask({0, "", Purpose::kConvert, wanted, {}, 0}, change);
   return ordered;
 }
@@ -102,10 +107,7 @@ absl::StatusOr<ConversionSnapshot> Coordinator::ConvertModel(const ConvertTask& 
     absl::MutexLock lock(&mutex_);
     MICO_RETURN_IF_ERROR(ReloadAfterFailure());
     PendingChange change;
-    // Before the row that refers to it.
-    change.Add([file = wanted.file, size = *bytes, now = clock_.Now()](
-                   StoreTransaction& transaction) { transaction.AddBlob(file, size, now); });
-    MICO_ASSIGN_OR_RETURN(snapshot.record, OrderConversion(wanted, name, retry, change));
+    MICO_ASSIGN_OR_RETURN(snapshot.record, OrderConversion(wanted, name, *bytes, retry, change));
     const OpenTask* task = FindConversionTask(wanted);
     const Lease* lease = task == nullptr ? nullptr : queue_.LeaseOfTask(task->id);
     snapshot.running = lease != nullptr;
@@ -115,6 +117,7 @@ absl::StatusOr<ConversionSnapshot> Coordinator::ConvertModel(const ConvertTask& 
     } else if (task != nullptr) {
       snapshot.waits = WhyNobodyDoes(task->task);
     }
+    // Also when nothing changes: what is answered is on disk.
     committed = Commit(change);
   }
   MICO_RETURN_IF_ERROR(committed.get());

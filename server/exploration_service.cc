@@ -48,8 +48,8 @@ grpc::Status ExplorationServiceImpl::ConvertModel(grpc::ServerContext*,
       ReadInputShape("input_shape", request->input_shape());
   if (!shape.ok()) return ToGrpc(shape.status());
 
-  const absl::StatusOr<ConversionSnapshot> conversion = coordinator_.ConvertModel(
-      {*file, *std::move(shape)}, request->name(), request->retry());
+  const absl::StatusOr<ConversionSnapshot> conversion =
+      coordinator_.ConvertModel({*file, *std::move(shape)}, request->name(), request->retry());
   if (!conversion.ok()) return ToGrpc(conversion.status());
 
   *response = ToProto(*conversion);

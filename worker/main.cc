@@ -123,7 +123,8 @@ absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
   runner_options.converter = converter.get();
   TaskRunner runner(*blobs, evaluator.get(), *equipment, runner_options);
   const auto loop = std::make_shared<WorkerLoop>(
-      channel, runner, LoopOptions(command, evaluator != nullptr, converter != nullptr, *equipment));
+      channel, runner,
+      LoopOptions(command, evaluator != nullptr, converter != nullptr, *equipment));
   LeaveOnSignal(loop, signals);
   equipment->KeepLooking();
   spdlog::info("{} works for {} with {} target file(s)", command.name, command.server,

@@ -135,8 +135,8 @@ absl::StatusOr<ConvertResult> TaskRunner::Do(const ConvertTask& task, TaskContro
     return absl::FailedPreconditionError("this worker does not read TorchScript");
   }
   MICO_ASSIGN_OR_RETURN(const std::string file, blobs_.Get(task.file, &control.cancelled));
-  MICO_ASSIGN_OR_RETURN(const std::string package, options_.converter->Convert(
-                                                       file, task.input_shape, &control.cancelled));
+  MICO_ASSIGN_OR_RETURN(const std::string package,
+                        options_.converter->Convert(file, task.input_shape, &control.cancelled));
   ConvertResult result;
   MICO_ASSIGN_OR_RETURN(result.package, blobs_.Put(package, &control.cancelled));
   return result;

@@ -63,8 +63,7 @@ TEST_F(ConversionsTest, AFileWaitsRunsAndIsReady) {
   FakeWorker worker = Converter("a");
   ASSERT_TRUE(worker.Step());
   ASSERT_TRUE(std::holds_alternative<ConvertTask>(worker.held->task));
-  EXPECT_EQ(std::get<ConvertTask>(worker.held->task).input_shape,
-            (std::vector<int64_t>{1, 4, 4}));
+  EXPECT_EQ(std::get<ConvertTask>(worker.held->task).input_shape, (std::vector<int64_t>{1, 4, 4}));
   const v1::ConvertModelResponse running = Convert();
   EXPECT_EQ(running.state(), v1::CONVERSION_STATE_RUNNING);
   EXPECT_EQ(running.worker_name(), "fake a");

@@ -36,9 +36,9 @@ class TorchScriptSystemTest : public ServiceFixture {
   }
 
   ProcessResult Submit(const std::filesystem::path& model, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments{"submit",   "--model",    model,      "--data",
+    std::vector<std::string> arguments{"submit",          "--model",  model,     "--data",
                                        Path("mnist.npz"), "--target", "rv32imc", "--strategy",
-                                       "uniform",  "--trials",   "2"};
+                                       "uniform",         "--trials", "2"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return Cli(arguments);
   }

@@ -189,7 +189,8 @@ TEST_F(TorchScriptTest, AShapeThatIsGivenCounts) {
 }
 
 TEST_F(TorchScriptTest, ShapesThatAreNoneAndShapesOfOnnxFilesAreWrongInput) {
-  for (const char* shape : {"", "x", "3x", "3x0", "3x-1", "1x2x3x4", "3*32", "99999999999999999999"}) {
+  for (const char* shape :
+       {"", "x", "3x", "3x0", "3x-1", "1x2x3x4", "3*32", "99999999999999999999"}) {
     const Outcome outcome = SubmitScript({"--input-shape", shape});
     EXPECT_EQ(outcome.code, ExitCode::kWrongInput) << shape;
     EXPECT_THAT(outcome.err, HasSubstr("input-shape")) << shape;
