@@ -97,7 +97,7 @@ absl::StatusOr<Digest> ConvertModel(Connection& server, const ConversionOptions&
                           server.Call<v1::ConvertModelResponse>(
                               &v1::ExplorationService::Stub::ConvertModel, request));
     if (answer.state() == v1::CONVERSION_STATE_READY) {
-      const absl::StatusOr<Digest> model = Digest::FromHex(answer.model_digest());
+      absl::StatusOr<Digest> model = Digest::FromHex(answer.model_digest());
       if (!model.ok()) return absl::DataLossError(model.status().message());
       return model;
     }

@@ -255,6 +255,18 @@ class RunningProgram {
   ProcessResult result_;
 };
 
+// What follows from the options, which must outlive it.
+ChildPlan PlanFor(const ProcessOptions& options) {
+  ChildPlan plan;
+  plan.working_folder = options.working_folder.empty() ? nullptr : options.working_folder.c_str();
+  plan.inherited_fd = options.inherited_fd;
+  plan.parent = getpid();
+  plan.most_file_bytes = options.most_file_bytes;
+  plan.most_memory_bytes = options.most_memory_bytes;
+  plan.most_cpu_seconds = static_cast<uint64_t>(options.most_cpu_time.count());
+  return plan;
+}
+
 absl::Status CannotStart(const std::string& program, int error) {
   const std::string text = fmt::format("cannot start {}: {}", program, std::strerror(error));
   return error == ENOENT ? absl::NotFoundError(text) : absl::InternalError(text);
@@ -294,20 +306,14 @@ absl::StatusOr<ProcessResult> RunProcess(const std::vector<std::string>& argumen
   MICO_ASSIGN_OR_RETURN(Pipe failure, MakePipe());
   const Descriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
 
-  ChildPlan plan;
+  ChildPlan plan = PlanFor(options);
   plan.program = program.c_str();
-  plan.working_folder = options.working_folder.empty() ? nullptr : options.working_folder.c_str();
   plan.arguments = argument_pointers.data();
   plan.environment = environment_pointers.data();
   plan.input_fd = options.input_fd < 0 ? null.get() : options.input_fd;
-  plan.inherited_fd = options.inherited_fd;
   plan.output_fd = output.write_end.get();
   plan.error_fd = errors.write_end.get();
   plan.failure_fd = failure.write_end.get();
-  plan.parent = getpid();
-  plan.most_file_bytes = options.most_file_bytes;
-  plan.most_memory_bytes = options.most_memory_bytes;
-  plan.most_cpu_seconds = static_cast<uint64_t>(options.most_cpu_time.count());
 
   const pid_t child = Fork(plan);
   if (child < 0) return absl::ResourceExhaustedError(fmt::format("fork: {}", std::strerror(errno)));

@@ -31,7 +31,10 @@ int SignalOf(const ProcessResult& result) {
 }
 
 absl::Status KilledBy(int signal, const ScriptConverterOptions& options) {
-  if (signal == SIGXCPU || signal == SIGKILL) {
+  if (signal == SIGKILL) {  // of the second CPU limit, or of a kernel that was short of memory
+    return absl::ResourceExhaustedError("the file's reader was killed");
+  }
+  if (signal == SIGXCPU) {
     return absl::InvalidArgumentError(
         fmt::format("the file takes more than {} s to be read", options.most_cpu_time.count()));
   }

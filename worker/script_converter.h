@@ -36,7 +36,8 @@ class ScriptConverter {
   // The bytes of a valid ModelPackage. `input_dims` as model/torchscript_importer.h has them.
   // InvalidArgument, Unimplemented: the file's fault, which another attempt would only repeat; so
   // is one that needs more than its limits. FailedPrecondition: no sandbox on this machine.
-  // DeadlineExceeded: it took too long by the clock, perhaps because others were busy.
+  // DeadlineExceeded, ResourceExhausted: it took too long by the clock or was killed, perhaps
+  // because of what else ran here.
   absl::StatusOr<std::string> Convert(std::string_view file, const std::vector<int64_t>& input_dims,
                                       const std::atomic<bool>* cancelled) const;
 
