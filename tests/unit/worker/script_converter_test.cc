@@ -47,6 +47,11 @@ class ScriptConverterTest : public ::testing::Test {
   }
 
   void SetUp() override {
+    static const Check sandbox = ScriptConverter(Options()).Look();
+    if (sandbox.state != Check::State::kOk) {
+      ASSERT_EQ(std::getenv("CI"), nullptr) << sandbox.found;
+      GTEST_SKIP() << "NOT TESTED: " << sandbox.found << "; mend: " << sandbox.remedy;
+    }
     if (made_) return;
     const bool lacks_torch = log_.find("ModuleNotFoundError") != std::string::npos;
     ASSERT_TRUE(lacks_torch && std::getenv("CI") == nullptr) << log_;
@@ -57,10 +62,18 @@ class ScriptConverterTest : public ::testing::Test {
   void TearDown() override {
     if (!made_) return;
     EXPECT_FALSE(std::filesystem::exists(Trace()));
+    // The kernel takes a moment to end a namespace.
+    for (int i = 0; i < 500 && IsAnyoneLeft(); ++i) usleep(10'000);
+    EXPECT_FALSE(IsAnyoneLeft());
+  }
+
+  // A reader for the shape of this test.
+  static bool IsAnyoneLeft() {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
       const auto command = ReadFile(entry.path() / "cmdline");
-      if (command.ok()) EXPECT_FALSE(command->starts_with("/program")) << entry.path();
+      if (command.ok() && *command == std::string_view("/program\0003x8x8\0", 15)) return true;
     }
+    return false;
   }
 
   static std::string Trace() { return (folder_->path() / "trace").string(); }
