@@ -39,7 +39,7 @@ absl::StatusOr<int64_t> Integers(std::string_view operation, int64_t a, int64_t 
   const int64_t quotient = a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
   if (operation == "floordiv" || operation == "floor_divide") return quotient;
   if (operation == "remainder") return a - quotient * b;
-  return Unsupported(fmt::format("'{}' of two integers", operation));
+  return Unsupported(fmt::format("no '{}' of two integers", operation));
 }
 
 absl::StatusOr<double> Floats(std::string_view operation, double a, double b) {
@@ -53,7 +53,7 @@ absl::StatusOr<double> Floats(std::string_view operation, double a, double b) {
   if (operation == "neg") return -a;
   if (operation == "floordiv" || operation == "floor_divide") return std::floor(a / b);
   if (operation == "remainder") return a - std::floor(a / b) * b;
-  return Unsupported(fmt::format("'{}' of two numbers", operation));
+  return Unsupported(fmt::format("no '{}' of two numbers", operation));
 }
 
 bool IsInteger(const ScriptCall& call, size_t index) {

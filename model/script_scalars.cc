@@ -134,6 +134,7 @@ absl::StatusOr<ScriptValue> ApplyGetItem(ScriptCall& call) {
 
 absl::StatusOr<ScriptValue> ApplyAppend(ScriptCall& call) {
   MICO_ASSIGN_OR_RETURN(const auto list, call.List(0));
+  if (list->is_attribute) return Unsupported("changes an attribute of its module");
   list->items.push_back(call[1]);
   return call[0];
 }

@@ -58,6 +58,7 @@ using ScriptValue = std::variant<ScriptNone, ScriptMissing, ScriptOther, bool, i
 // Lists and tuples. Lists change in place, so they are shared.
 struct ScriptList {
   std::vector<ScriptValue> items;
+  bool is_attribute = false;  // what changes it would be seen by the next call
 };
 
 inline ScriptValue MakeScriptList(std::vector<ScriptValue> items) {

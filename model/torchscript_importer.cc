@@ -77,7 +77,9 @@ class Import {
   }
 
   void AddProblem(std::string problem) {
-    if (problems_.size() < kMostProblems) problems_.push_back(std::move(problem));
+    // What stands in a loop is said once.
+    if (problems_.size() >= kMostProblems || std::ranges::count(problems_, problem) > 0) return;
+    problems_.push_back(std::move(problem));
   }
 
   // What an instruction is called: after its module, if that does nothing but this.
@@ -284,6 +286,9 @@ class Import {
     const std::string path =
         self->path.empty() ? PlainName(node.name) : self->path + "." + PlainName(node.name);
     ScriptValue value = FromConstant(found->second, path);
+    if (auto* list = std::get_if<std::shared_ptr<ScriptList>>(&value)) {
+      (*list)->is_attribute = true;
+    }
     if (const auto* other = std::get_if<ScriptOther>(&value)) {
       return Unsupported(fmt::format("reads '{}', {}", path, other->what));
     }

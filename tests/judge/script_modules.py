@@ -320,6 +320,20 @@ class State(Simple):
         return self.fc(self.conv(x).mean([2, 3]))
 
 
+class Collecting(Simple):
+    kept: List[int]
+
+    def __init__(self):
+        super().__init__()
+        self.kept = [1]
+
+    def forward(self, x):
+        self.kept.append(2)
+        for _ in range(len(self.kept)):
+            x = functional.silu(x)
+        return self.fc(self.conv(x).mean([2, 3]))
+
+
 def refused():
     image = (3, 8, 8)
     yield "curves", Curves(), image, "script", ["3 reasons", "aten::sigmoid", "aten::silu", "aten::tanh"]
@@ -341,6 +355,7 @@ def refused():
     yield "nothing", Nothing(), image, "script", ["no layer with weights"]
     yield "half", Upwards().half(), image, "script", ["'conv.weight', a tensor of type Half"]
     yield "huge", Huge(), image, "script", ["parameters of more numbers in all than are supported"]
+    yield "collecting", Collecting(), image, "script", ["2 reasons", "changes an attribute", "silu"]
     yield "state", State(), image, "script", ["prim::SetAttr"]
 
 
