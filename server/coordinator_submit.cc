@@ -143,6 +143,7 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
   checked.model = DescribeModel(*package);
   checked.model.digest = spec.model;
   checked.model.name = spec.model_name;
+  checked.model.created = clock_.Now();
   for (const LayerWeights& layer : package->weights.layers) {
     checked.layer_parameters.push_back(
         static_cast<int64_t>(layer.weights.size() + layer.bias.size()));

@@ -102,6 +102,18 @@ TEST_F(ConversionsTest, AJobIsSearchedOnTheConvertedNetwork) {
   ASSERT_EQ(models.models_size(), 1);
   EXPECT_EQ(models.models(0).name(), "net.ts.pt");
   EXPECT_EQ(models.models(0).layers(), 3);
+  EXPECT_EQ(models.models(0).created_ms(), clock_.Now().time_since_epoch().count());
+}
+
+TEST_F(ConversionsTest, OnnxFilesStillKnowWhenTheyCame) {
+  FakeWorker announced = AnnouncedWorker("a");
+  Submit(SmallJob());
+  grpc::ClientContext context;
+  v1::ListModelsResponse models;
+  ASSERT_TRUE(exploration_->ListModels(&context, {}, &models).ok());
+  ASSERT_EQ(models.models_size(), 1);
+  EXPECT_NE(models.models(0).created_ms(), 0);
+  EXPECT_EQ(models.models(0).created_ms(), clock_.Now().time_since_epoch().count());
 }
 
 TEST_F(ConversionsTest, SubmitOfAFileThatWasNotConvertedSaysSo) {
