@@ -67,7 +67,10 @@ CLI::Option* AddWholeNumber(CLI::App& verb, const char* name, std::optional<T>& 
 void AddSubmit(CLI::App& app, Command& command) {
   CLI::App* verb = app.add_subcommand("submit", "Start a search");
   SubmitOptions& options = command.submit;
-  verb->add_option("--model", options.model, "ONNX file of the trained network");
+  verb->add_option("--model", options.model, "ONNX or TorchScript file of the trained network");
+  verb->add_option("--input-shape", options.input_shape,
+                   "What a TorchScript model reads, without the batch: 3x32x32, 2x128 or 784; "
+                   "default: the shape of the data's samples");
   verb->add_option("--data", options.data,
                    ".npz with x_train y_train x_val y_val x_test y_test, or a folder of class "
                    "folders of PNG or JPEG images");

@@ -79,6 +79,7 @@ absl::Status MergeJobFile(const std::filesystem::path& path, SubmitOptions& opti
   const std::map<std::string, Setter> setters{
       {"model", IntoPath(folder, options.model)},
       {"data", IntoPath(folder, options.data)},
+      {"input-shape", IntoText(options.input_shape)},
       {"target", IntoText(options.target)},
       {"metric", IntoText(options.metric)},
       {"strategy", IntoText(options.strategy)},

@@ -1,6 +1,7 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "client/byte_source.h"
+#include "client/convert_model.h"
 #include "client/job_file.h"
 #include "client/output.h"
 #include "client/table.h"
@@ -54,6 +55,18 @@ absl::Status FillLimits(const SubmitOptions& options, v1::Limits& limits) {
   return absl::OkStatus();
 }
 
+// Whether the model is TorchScript.
+absl::StatusOr<bool> CheckKind(const SubmitOptions& options) {
+  MICO_ASSIGN_OR_RETURN(const bool is_script, IsTorchScript(*options.model));
+  if (!options.input_shape) return is_script;
+  if (!is_script) {
+    return absl::InvalidArgumentError(fmt::format(
+        "input-shape: {} is not TorchScript; ONNX files say what they read", *options.model));
+  }
+  MICO_RETURN_IF_ERROR(ParseInputShape(*options.input_shape).status());
+  return is_script;
+}
+
 absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
                                                   const SubmitOptions& options) {
   MICO_RETURN_IF_ERROR(RequireFields(options));
@@ -70,8 +83,13 @@ absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
   if (options.seed) spec.set_seed(*options.seed);
   if (options.calibration_samples) spec.set_calibration_samples(*options.calibration_samples);
   MICO_ASSIGN_OR_RETURN(const ByteSource samples, DataSource(*options.data));
-  MICO_ASSIGN_OR_RETURN(const Digest model, server.UploadOnce(*options.model));
+  MICO_ASSIGN_OR_RETURN(const bool is_script, CheckKind(options));
+  MICO_ASSIGN_OR_RETURN(Digest model, server.UploadOnce(*options.model));
   MICO_ASSIGN_OR_RETURN(const Digest data, server.UploadOnce(samples));
+  if (is_script) {
+    MICO_ASSIGN_OR_RETURN(
+        model, ConvertModel(server, {NameOf(*options.model), model, data, options.input_shape}));
+  }
   spec.set_model_name(NameOf(*options.model));
   spec.set_model_digest(model.hex());
   spec.set_dataset_name(NameOf(*options.data));

@@ -206,6 +206,53 @@ ALTER TABLE datasets ADD COLUMN preparation_channels INTEGER;
 ALTER TABLE datasets ADD COLUMN warnings TEXT NOT NULL DEFAULT '';
 )sql";
 
+// TorchScript files are converted before there is a job: tasks may have none.
+constexpr std::string_view kConversions = R"sql(
+CREATE TABLE conversions (
+  file_digest TEXT NOT NULL REFERENCES blobs(digest),
+  input_shape TEXT NOT NULL,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'ready', 'failed')),
+  error TEXT NOT NULL DEFAULT '',
+  package_digest TEXT REFERENCES blobs(digest),
+  created_ms INTEGER NOT NULL,
+  PRIMARY KEY (file_digest, input_shape)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tasks_without_jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_id TEXT REFERENCES jobs(id),
+  purpose TEXT NOT NULL,
+  payload BLOB NOT NULL,
+  trials TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'leased', 'done', 'failed', 'cancelled')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO tasks_without_jobs SELECT * FROM tasks;
+
+CREATE TABLE leases_of_them (
+  id TEXT PRIMARY KEY,
+  task_id INTEGER NOT NULL REFERENCES tasks_without_jobs(id),
+  worker_id TEXT NOT NULL REFERENCES workers(id),
+  attempt INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('active', 'completed', 'lost')),
+  granted_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO leases_of_them SELECT * FROM leases ORDER BY rowid;
+
+DROP TABLE leases;
+DROP TABLE tasks;
+ALTER TABLE tasks_without_jobs RENAME TO tasks;
+ALTER TABLE leases_of_them RENAME TO leases;
+CREATE INDEX tasks_open ON tasks(state) WHERE state IN ('waiting', 'leased');
+CREATE INDEX leases_active ON leases(state) WHERE state = 'active';
+CREATE INDEX leases_by_worker ON leases(worker_id, granted_ms);
+)sql";
+
 // What was evaluated once is answered from here in every job; and races.
 constexpr std::string_view kEvaluations = R"sql(
 CREATE TABLE evaluation_settings (
@@ -231,8 +278,8 @@ ALTER TABLE trials ADD COLUMN floor REAL;
 ALTER TABLE trials ADD COLUMN gave_up INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array<std::string_view, 4> kMigrations{kFirst, kMetrics, kDatasetReports,
-                                                      kEvaluations};
+constexpr std::array<std::string_view, 5> kMigrations{kFirst, kMetrics, kDatasetReports,
+                                                      kConversions, kEvaluations};
 
 }  // namespace
 

@@ -21,7 +21,7 @@ struct BlobTotals {
 };
 
 struct ModelRecord {
-  Digest digest;   // of the ONNX file
+  Digest digest;   // of the ONNX file; where a worker made the package: of that
   Digest package;  // of the ModelPackage
   std::string name;
   int64_t layers = 0, macs = 0, parameters = 0;
@@ -109,13 +109,27 @@ std::string_view ToString(TaskState state);
 
 struct TaskRecord {
   int64_t id = 0;
-  std::string job;
+  std::string job;  // empty: of none
   std::string purpose;
   std::string payload;
   std::vector<int64_t> trials;  // numbers, parallel to the schemes of an evaluation
   TaskState state = TaskState::kWaiting;
   int attempts = 0;
   std::string error;
+};
+
+enum class ConversionState { kPending, kReady, kFailed };
+std::string_view ToString(ConversionState state);
+
+// A TorchScript file that becomes a network for inputs of one shape.
+struct ConversionRecord {
+  Digest file;
+  std::string input_shape;  // "3x32x32"
+  std::string name;         // of the file, for people
+  ConversionState state = ConversionState::kPending;
+  std::string error;
+  Digest package;  // once it is ready
+  TimePoint created{};
 };
 
 enum class LeaseState { kActive, kCompleted, kLost };

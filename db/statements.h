@@ -32,6 +32,8 @@ class StoreView {
   std::optional<ModelRecord> FindModel(const Digest& digest);
   // Newest first, starting after the one that the previous page ended with.
   std::vector<ModelRecord> ListModels(int64_t offset, int most);
+  std::optional<ConversionRecord> FindConversion(const Digest& file,
+                                                 const std::string& input_shape);
   std::optional<DatasetRecord> FindDataset(const Digest& digest);
   // Digests that begin with `prefix`, at most `most`.
   std::vector<std::string> FindDatasetDigests(const std::string& prefix, int most);
@@ -77,6 +79,8 @@ class StoreTransaction : public StoreView {
   void AddBlob(const Digest& digest, int64_t bytes, TimePoint now);
   void AddModel(const ModelRecord& model);
   void AddDataset(const DatasetRecord& dataset);
+  // State, error and package change; the rest is written once.
+  void PutConversion(const ConversionRecord& conversion);
   void AddCalibration(const CalibrationRecord& calibration);
 
   void PutWorker(const WorkerRecord& worker);

@@ -1,6 +1,8 @@
 // What jobs are made of: blobs, models, data sets.
 #include "db/statements.h"
 
+#include <array>
+
 #include "absl/strings/str_join.h"
 #include "db/checksum_vfs.h"
 #include "db/database_connection.h"
@@ -10,6 +12,8 @@
 
 namespace mico {
 namespace {
+
+constexpr std::array<std::string_view, 3> kConversionStates{"pending", "ready", "failed"};
 
 #define MICO_MODEL_COLUMNS \
   "digest, package_digest, name, layers, macs, parameters, input_shape, created_ms"
@@ -58,6 +62,10 @@ DatasetRecord ReadDataset(SQLite::Statement& statement) {
 }
 
 }  // namespace
+
+std::string_view ToString(ConversionState state) {
+  return kConversionStates[static_cast<size_t>(state)];
+}
 
 bool StoreView::HasBlob(const Digest& digest) {
   SQLite::Statement& statement = connection_.Prepare("SELECT 1 FROM blobs WHERE digest = ?");
@@ -121,6 +129,42 @@ void StoreTransaction::AddModel(const ModelRecord& model) {
       .Int(model.parameters)
       .Text(model.input_shape)
       .Time(model.created)
+      .Run();
+}
+
+std::optional<ConversionRecord> StoreView::FindConversion(const Digest& file,
+                                                          const std::string& input_shape) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "SELECT file_digest, input_shape, name, state, error, package_digest, created_ms "
+      "FROM conversions WHERE file_digest = ? AND input_shape = ?");
+  Binder(statement).Hex(file).Text(input_shape);
+  return ReadOne<ConversionRecord>(statement, [](SQLite::Statement& found) {
+    Row row(found);
+    ConversionRecord conversion;
+    conversion.file = row.Hex();
+    conversion.input_shape = row.Text();
+    conversion.name = row.Text();
+    conversion.state = ParseState<ConversionState>(kConversionStates, row.Text());
+    conversion.error = row.Text();
+    conversion.package = row.Hex();
+    conversion.created = row.Time();
+    return conversion;
+  });
+}
+
+void StoreTransaction::PutConversion(const ConversionRecord& conversion) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "INSERT INTO conversions VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (file_digest, input_shape) "
+      "DO UPDATE SET state = excluded.state, error = excluded.error, "
+      "package_digest = excluded.package_digest");
+  Binder(statement)
+      .Hex(conversion.file)
+      .Text(conversion.input_shape)
+      .Text(conversion.name)
+      .Text(ToString(conversion.state))
+      .Text(conversion.error)
+      .HexOrNull(conversion.package)
+      .Time(conversion.created)
       .Run();
 }
 

@@ -49,7 +49,8 @@ std::string_view ToString(LeaseState state) { return kLeaseStates[static_cast<si
 
 std::vector<TaskRecord> StoreView::ListOpenTasks() {
   SQLite::Statement& statement = connection_.Prepare(
-      "SELECT id, job_id, purpose, payload, trials, state, attempts, error FROM tasks "
+      "SELECT id, coalesce(job_id, ''), purpose, payload, trials, state, attempts, error FROM "
+      "tasks "
       "WHERE state IN ('waiting', 'leased') ORDER BY id");
   return ReadAll<TaskRecord>(statement, [](SQLite::Statement& found) {
     Row row(found);
@@ -75,7 +76,7 @@ int64_t StoreView::LargestTaskId() {
 void StoreTransaction::AddTask(const TaskRecord& task, TimePoint now) {
   SQLite::Statement& statement = connection_.Prepare(
       "INSERT INTO tasks (id, job_id, purpose, payload, trials, state, created_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+      "VALUES (?, nullif(?, ''), ?, ?, ?, ?, ?)");
   Binder(statement)
       .Int(task.id)
       .Text(task.job)

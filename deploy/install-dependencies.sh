@@ -12,8 +12,10 @@ packages_build=(
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libarchive-dev libelf-dev
   libpng-dev libjpeg62-turbo-dev
 )
-# What a worker calls: compilers for the targets, emulators as boards.
+# What a worker calls: compilers for the targets, emulators as boards, the sandbox that reads
+# TorchScript.
 packages_run=(
+  bubblewrap
   gcc make libc6-dev
   gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
   gcc-arm-none-eabi libnewlib-arm-none-eabi

@@ -13,7 +13,7 @@ say "packages"
 deploy/install-dependencies.sh build run
 
 say "build"
-deploy/build.sh release mico-server mico-worker mico-cli
+deploy/build.sh release mico-server mico-worker mico-torchscript mico-cli
 
 bin=build/release/bin
 work=build/quickstart

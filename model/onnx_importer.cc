@@ -11,6 +11,7 @@
 #include "fmt/ranges.h"
 #include "model/draft.h"
 #include "model/importer.h"
+#include "model/normal_form.h"
 #include "model/onnx_constants.h"
 #include "model/onnx_operators.h"
 #include "model/onnx_order.h"
@@ -84,7 +85,7 @@ class Import {
     for (const int index : order) MICO_RETURN_IF_ERROR(Visit(proto_.node(index), index));
     MICO_RETURN_IF_ERROR(BindOutputs());
     if (!problems_.empty()) return ProblemReport();
-    return Normalise();
+    return Finish();
   }
 
  private:
@@ -388,7 +389,7 @@ class Import {
     const LayoutView* view =
         found == tensors_.end() ? nullptr : std::get_if<LayoutView>(&found->second);
     if (view != nullptr) {
-      if (const std::string problem = WhyNoOutput(*view); !problem.empty()) {
+      if (const std::string problem = WhyNoOutput(draft_, *view); !problem.empty()) {
         AddProblem(fmt::format("output '{}' is {}", name, problem));
       }
       draft_.AddOutput(name, view->value());
@@ -408,39 +409,10 @@ class Import {
                        [&](const auto& initializer) { return initializer.name() == tensor; });
   }
 
-  // What keeps a tensor from being an output; empty if nothing does.
-  std::string WhyNoOutput(const LayoutView& view) const {
-    if (view.value() == draft_.input()) {
-      return "the network's input; needs something computed from it";
-    }
-    const bool is_vector = view.shape().height == 1 && view.shape().width == 1;
-    if (is_vector || view.IsImage() || view.IsSignal()) return "";
-    return fmt::format(
-        "{}; supported are a vector, batch, channels, length and batch, channels, "
-        "rows, columns",
-        DimsToString(view.dims()));
-  }
-
-  absl::StatusOr<ModelPackage> Normalise() {
-    constexpr void (*kPasses[])(Draft&) = {RemoveDeadNodes, FoldAffine, FuseActivations,
-                                           MergeSlices};
-    for (const auto pass : kPasses) pass(draft_);
-    for (const DraftNode& node : draft_.nodes()) {
-      if (!node.IsAffineByElement()) continue;
-      AddProblem(
-          fmt::format("'{}' ({}): has numbers of its own for each element of {}; supported "
-                      "only where nothing but one fully connected layer reads the result",
-                      node.node.name, node.node.type, ToString(draft_.shape(node.node.output))));
-    }
+  absl::StatusOr<ModelPackage> Finish() {
+    for (std::string& problem : Normalise(draft_)) AddProblem(std::move(problem));
     if (!problems_.empty()) return ProblemReport();
-    const bool has_layer =
-        std::any_of(draft_.nodes().begin(), draft_.nodes().end(),
-                    [](const DraftNode& node) { return node.node.op == OpKind::kConv; });
-    if (!has_layer) {
-      return absl::InvalidArgumentError(
-          "the network has no layer with weights; nothing to quantize");
-    }
-    return std::move(draft_).Finish();
+    return FinishNormalised(std::move(draft_));
   }
 
   const ModelProto& model_;

@@ -41,6 +41,10 @@ absl::StatusOr<std::vector<Check>> ReadChecks(
 v1::TargetHealth ToProto(const TargetHealth& health);
 absl::StatusOr<TargetHealth> FromProto(const v1::TargetHealth& message);
 
+// What a network reads: 1 to 3 extents, together at most 2^28. Errors call it `field`.
+absl::StatusOr<std::vector<int64_t>> ReadInputShape(
+    std::string_view field, const google::protobuf::RepeatedField<int64_t>& extents);
+
 v1::Split ToProto(Split split);
 absl::StatusOr<Split> FromProto(v1::Split split);
 

@@ -199,6 +199,24 @@ absl::StatusOr<TargetHealth> FromProto(const v1::TargetHealth& message) {
   return health;
 }
 
+absl::StatusOr<std::vector<int64_t>> ReadInputShape(
+    std::string_view field, const google::protobuf::RepeatedField<int64_t>& extents) {
+  constexpr int kMostExtents = 3;
+  constexpr int64_t kMostElements = int64_t{1} << 28;
+  if (extents.empty() || extents.size() > kMostExtents) {
+    return Bad(field, fmt::format("{} extents", extents.size()),
+               "1 to 3: features; channels and length; channels, height and width");
+  }
+  int64_t elements = 1;
+  for (const int64_t extent : extents) {
+    if (extent < 1 || extent > kMostElements / elements) {
+      return Bad(field, fmt::format("{}", extent), "extents from 1, together at most 2^28");
+    }
+    elements *= extent;
+  }
+  return std::vector<int64_t>(extents.begin(), extents.end());
+}
+
 v1::Split ToProto(Split split) {
   switch (split) {
     case Split::kTrain:

@@ -134,6 +134,21 @@ absl::StatusOr<ArtifactTask> FromProto(const v1::ArtifactTask& message) {
   return task;
 }
 
+v1::ConvertTask ToProto(const ConvertTask& task) {
+  v1::ConvertTask message;
+  message.set_file_digest(task.file.hex());
+  for (const int64_t extent : task.input_shape) message.add_input_shape(extent);
+  return message;
+}
+
+absl::StatusOr<ConvertTask> FromProto(const v1::ConvertTask& message) {
+  ConvertTask task;
+  MICO_ASSIGN_OR_RETURN(task.file, ReadDigest("convert.file_digest", message.file_digest()));
+  MICO_ASSIGN_OR_RETURN(task.input_shape,
+                        ReadInputShape("convert.input_shape", message.input_shape()));
+  return task;
+}
+
 void SetTask(const CalibrateTask& task, v1::TaskOrder& message) {
   *message.mutable_calibrate() = ToProto(task);
 }
@@ -145,6 +160,9 @@ void SetTask(const EvaluateTask& task, v1::TaskOrder& message) {
 }
 void SetTask(const ArtifactTask& task, v1::TaskOrder& message) {
   *message.mutable_artifact() = ToProto(task);
+}
+void SetTask(const ConvertTask& task, v1::TaskOrder& message) {
+  *message.mutable_convert() = ToProto(task);
 }
 
 // --- results
@@ -184,6 +202,10 @@ void SetResult(const ArtifactResult& result, v1::TaskResult& message) {
   out.set_measured_count(result.measured_count);
   out.set_measured_flash_bytes(result.measured_flash_bytes);
   out.set_measured_ram_bytes(result.measured_ram_bytes);
+}
+
+void SetResult(const ConvertResult& result, v1::TaskResult& message) {
+  message.mutable_convert()->set_package_digest(result.package.hex());
 }
 
 absl::StatusOr<CalibrateResult> FromProto(const v1::CalibrateResult& message) {
@@ -309,11 +331,15 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.artifact()));
       return order;
     }
+    case v1::TaskOrder::kConvert: {
+      MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.convert()));
+      return order;
+    }
     case v1::TaskOrder::TASK_NOT_SET:
       break;
   }
   return Bad("order.task", "none that this version knows",
-             "calibrate, profile, evaluate or artifact");
+             "calibrate, profile, evaluate, artifact or convert");
 }
 
 v1::TaskResult ToProto(const TaskResult& result) {
@@ -358,6 +384,12 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
       MICO_ASSIGN_OR_RETURN(result.result, FromProto(message.artifact()));
       return result;
     }
+    case v1::TaskResult::kConvert: {
+      MICO_ASSIGN_OR_RETURN(const Digest package, ReadDigest("convert.package_digest",
+                                                             message.convert().package_digest()));
+      result.result = ConvertResult{package};
+      return result;
+    }
     case v1::TaskResult::RESULT_NOT_SET:
       break;
   }
@@ -371,6 +403,7 @@ v1::SynchronizeRequest ToProto(const WorkerReport& report) {
   message.set_version(report.version);
   for (const Target& target : report.targets) *message.add_targets() = ToProto(target);
   message.set_evaluates(report.evaluates);
+  message.set_converts(report.converts);
   for (const Check& check : report.checks) *message.add_checks() = ToProto(check);
   for (const TargetHealth& health : report.target_health) {
     *message.add_target_health() = ToProto(health);
@@ -400,6 +433,7 @@ absl::StatusOr<WorkerReport> FromProto(const v1::SynchronizeRequest& message) {
     report.target_health.push_back(std::move(converted));
   }
   report.evaluates = message.evaluates();
+  report.converts = message.converts();
   report.leaving = message.leaving();
   MICO_RETURN_IF_ERROR(ReadState(message, report));
   return report;

@@ -3,7 +3,7 @@
 namespace mico {
 
 std::string_view KindOf(const Task& task) {
-  constexpr std::string_view kNames[] = {"calibrate", "profile", "evaluate", "artifact"};
+  constexpr std::string_view kNames[] = {"calibrate", "profile", "evaluate", "artifact", "convert"};
   return kNames[task.index()];
 }
 

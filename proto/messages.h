@@ -84,14 +84,24 @@ struct ArtifactResult {
   int64_t measured_flash_bytes = 0, measured_ram_bytes = 0;
 };
 
-using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask>;
-// "calibrate" | "profile" | "evaluate" | "artifact"
+struct ConvertTask {
+  Digest file;                       // blob: TorchScript
+  std::vector<int64_t> input_shape;  // without the batch, 1 to 3 extents
+  friend bool operator==(const ConvertTask&, const ConvertTask&) = default;
+};
+struct ConvertResult {
+  Digest package;
+};
+
+using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask, ConvertTask>;
+// "calibrate" | "profile" | "evaluate" | "artifact" | "convert"
 std::string_view KindOf(const Task& task);
 
 // What became of a task: an error, or the result of the task's kind.
 struct TaskResult {
   absl::Status status;
-  std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult>
+  std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult,
+               ConvertResult>
       result;
 };
 
@@ -135,6 +145,7 @@ struct WorkerReport {
   std::string worker_id, worker_name, version;
   std::vector<Target> targets;
   bool evaluates = false;
+  bool converts = false;
   std::vector<Check> checks;                // of the worker itself
   std::vector<TargetHealth> target_health;  // at most one for each target
   std::variant<Idle, Running, Finished> state;
@@ -160,7 +171,7 @@ struct RequestedLimits {
 
 struct JobSpec {
   std::string model_name;
-  Digest model;  // blob: ONNX
+  Digest model;  // blob: ONNX, or a ModelPackage that a worker made of TorchScript
   std::string dataset_name;
   Digest dataset;  // blob: .npz
   std::string target;

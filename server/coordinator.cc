@@ -47,6 +47,7 @@ Coordinator::Delivery Coordinator::ReadDelivery(const WorkerReport& report) cons
   if (const auto* calibrate = std::get_if<CalibrateResult>(&result))
     size_of(calibrate->calibration);
   if (const auto* artifact = std::get_if<ArtifactResult>(&result)) size_of(artifact->artifact);
+  if (const auto* convert = std::get_if<ConvertResult>(&result)) ReadConverted(*convert, delivery);
   if (const auto* profile = std::get_if<ProfileResult>(&result)) {
     const absl::StatusOr<std::string> text = blobs_.Read(profile->latency_table, 256 << 20);
     absl::StatusOr<LatencyTable> table =
@@ -127,15 +128,19 @@ Coordinator::Worker& Coordinator::Register(const WorkerReport& report, PendingCh
       report.worker_id, report.worker_name, report.version, report.evaluates, {}, now};
   for (const Target& target : report.targets) record.targets.push_back(target.name);
   const bool same = worker.persisted && worker.targets == report.targets &&
-                    worker.record.evaluates == record.evaluates;
+                    worker.record.evaluates == record.evaluates &&
+                    worker.converts == report.converts;
   worker.record = record;
   worker.targets = report.targets;
   worker.checks = report.checks;
   worker.target_health = report.target_health;
   worker.left = report.leaving;
+  worker.converts = report.converts;
   if (!same) {
     spdlog::info("worker {} ({}): {} target(s){}", report.worker_id, report.worker_name,
-                 report.targets.size(), report.evaluates ? ", evaluates" : "");
+                 report.targets.size(),
+                 fmt::format("{}{}", report.evaluates ? ", evaluates" : "",
+                             report.converts ? ", converts" : ""));
     RegisterTargets(report, change);
   }
   if (!same || now - *worker.persisted >= kContactInterval) {
@@ -282,6 +287,7 @@ bool Coordinator::CanDo(const Worker& worker, const Task& task) {
     return holds([&](const Target& target) { return target.name == artifact->target_name; }) &&
            WhyNotCompiled(worker.target_health, artifact->target_name).empty();
   }
+  if (std::holds_alternative<ConvertTask>(task)) return worker.converts;
   return worker.record.evaluates;
 }
 

@@ -75,6 +75,14 @@ struct DatasetDescription {
   int64_t bytes = 0;  // of the blob
 };
 
+// What became of a TorchScript file.
+struct ConversionSnapshot {
+  ConversionRecord record;
+  bool running = false;
+  std::string worker_name;  // while it runs
+  std::string waits;        // why nobody takes it; empty: somebody could
+};
+
 struct Submission {
   JobSnapshot job;
   bool existed = false;
@@ -126,6 +134,10 @@ class Coordinator {
   // ResourceExhausted when the database cannot be written now.
   absl::StatusOr<WorkerOrder> Synchronize(const WorkerReport& report);
 
+  // Orders the network of a TorchScript file, unless that is done or under way; a conversion that
+  // failed is tried again with `retry`. See exploration.proto.
+  absl::StatusOr<ConversionSnapshot> ConvertModel(const ConvertTask& wanted,
+                                                  const std::string& name, bool retry);
   absl::StatusOr<Submission> Submit(const std::string& request_id, const JobSpec& spec,
                                     bool validate_only);
   // `job` is an id or an unambiguous prefix of at least 4 digits, here and below.
@@ -176,6 +188,7 @@ class Coordinator {
     std::optional<TimePoint> persisted;  // when its row was last written, as far as is known
     std::string last_completed;          // lease
     bool left = false;                   // said goodbye: nobody waits for it
+    bool converts = false;
   };
 
   // A finished report with everything that had to be read from blobs.
@@ -183,7 +196,8 @@ class Coordinator {
     absl::Status status;
     std::optional<LatencyTable> table;
     std::vector<bool> model_stored;  // parallel to the schemes of an evaluation
-    int64_t blob_bytes = 0;          // of the calibration or the artifact
+    int64_t blob_bytes = 0;          // of the calibration, the artifact or the network
+    ModelRecord model;               // of a conversion, without a name
   };
 
   // A slow step of one job: copies made under the mutex, worked on outside of it.
@@ -268,6 +282,23 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int LiveEvaluators() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsAlive(const Worker& worker) const;
+
+  // coordinator_conversions.cc
+  void ReadConverted(const ConvertResult& result, Delivery& delivery) const;
+  void ApplyConversion(const OpenTask& task, const Delivery& delivery, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ConversionRecord*> FindConversion(const ConvertTask& wanted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ConversionRecord> OrderConversion(const ConvertTask& wanted,
+                                                   const std::string& name, int64_t file_bytes,
+                                                   bool retry, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndConversion(const OpenTask& task, ConversionState state, const std::string& error,
+                     const Digest& package, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const OpenTask* FindConversionTask(const ConvertTask& wanted) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static ModelRecord DescribeModel(const ModelPackage& package);
 
   // coordinator_results.cc: what becomes of tasks
   absl::Status CheckResult(const OpenTask& task, const TaskResult& result,
@@ -397,12 +428,17 @@ class Coordinator {
   std::map<std::string, Target> targets_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<const LatencyTable>> tables_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, CalibrationRecord> calibrations_ ABSL_GUARDED_BY(mutex_);
+  // Those that this process has heard of, by file and shape.
+  std::map<std::string, ConversionRecord> conversions_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Why a worker cannot build for one of its targets, or cannot run programs on it; empty: it can, or
 // has said nothing.
 std::string WhyNotCompiled(const std::vector<TargetHealth>& health, const std::string& target);
 std::string WhyNotRun(const std::vector<TargetHealth>& health, const std::string& target);
+
+// Whether a file begins as TorchScript does, which is a zip archive. No ONNX file does.
+bool IsTorchScript(std::string_view file);
 
 // What a calibration depends on.
 std::string CalibrationKey(const Digest& package, const JobSpec& spec);

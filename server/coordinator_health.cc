@@ -31,8 +31,8 @@ Check DescribeWaiting(const std::string& why, const Waiting& waiting) {
   named.resize(std::min(named.size(), kMostJobsNamed));
   return {"waiting work",
           Check::State::kFault,
-          fmt::format("{} task(s) of job {}{} wait: {}", waiting.tasks, absl::StrJoin(named, ", "),
-                      all_named ? "" : ", ...", why),
+          fmt::format("{} task(s){}{}{} wait: {}", waiting.tasks, named.empty() ? "" : " of job ",
+                      absl::StrJoin(named, ", "), all_named ? "" : ", ...", why),
           std::string(kStartWorker),
           {}};
 }
@@ -69,6 +69,9 @@ std::string Coordinator::WhyNobodyDoes(const Task& task) const {
   }
   if (artifact != nullptr) {
     return fmt::format("no worker with target '{}' is connected{}", target, fault);
+  }
+  if (std::holds_alternative<ConvertTask>(task)) {
+    return "no worker that reads TorchScript is connected; `mico-cli doctor` says what they lack";
   }
   return "no worker that evaluates is connected";
 }

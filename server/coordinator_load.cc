@@ -72,6 +72,7 @@ absl::Status Coordinator::Load() {
   tasks_.clear();
   tables_.clear();
   calibrations_.clear();
+  conversions_.clear();
   queue_.Clear();
   struct Stored {
     std::vector<TargetRecord> targets;
@@ -199,7 +200,7 @@ absl::Status Coordinator::LoadTasks(const std::vector<TaskRecord>& tasks,
                           ParseStored<v1::TaskOrder>(record.payload, "a task"));
     MICO_ASSIGN_OR_RETURN(TaskOrder order, FromProto(message));
     MICO_ASSIGN_OR_RETURN(const Purpose purpose, ParsePurpose(record.purpose));
-    const bool urgent = purpose == Purpose::kModels || purpose == Purpose::kArtifact;
+    const bool urgent = IsUrgent(purpose);
     const WorkItem item{record.id, record.job, record.attempts, urgent};
     const auto lease = lease_of_task.find(record.id);
     const bool leased = record.state == TaskState::kLeased && lease != lease_of_task.end();

@@ -53,7 +53,6 @@ void Coordinator::Save(Job& job, PendingChange& change) {
 
 void Coordinator::AddTask(OpenTask task, PendingChange& change) {
   task.id = ++last_task_id_;
-  const bool urgent = task.purpose == Purpose::kModels || task.purpose == Purpose::kArtifact;
   const TaskRecord record{task.id,
                           task.job,
                           std::string(ToString(task.purpose)),
@@ -65,7 +64,7 @@ void Coordinator::AddTask(OpenTask task, PendingChange& change) {
   change.Add([record, now = clock_.Now()](StoreTransaction& transaction) {
     transaction.AddTask(record, now);
   });
-  queue_.Add({task.id, task.job, 0, urgent});
+  queue_.Add({task.id, task.job, 0, IsUrgent(task.purpose)});
   if (task.purpose == Purpose::kSearch || task.purpose == Purpose::kTest) {
     jobs_.at(task.job).own_tasks.insert(task.id);
   }

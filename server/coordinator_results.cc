@@ -110,6 +110,9 @@ void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
     case Purpose::kArtifact:
       ApplyArtifact(task, std::get<ArtifactResult>(result.result), delivery, change);
       break;
+    case Purpose::kConvert:
+      ApplyConversion(task, delivery, change);
+      break;
   }
 }
 
@@ -368,8 +371,8 @@ void Coordinator::FailArtifact(const std::string& job, int64_t trial, const std:
 }
 
 void Coordinator::GiveUp(const OpenTask& task, const std::string& error, PendingChange& change) {
-  spdlog::warn("task {} ({}) of job {} is given up: {}", task.id, ToString(task.purpose), task.job,
-               error);
+  spdlog::warn("task {} ({}){}{} is given up: {}", task.id, ToString(task.purpose),
+               task.job.empty() ? "" : " of job ", task.job, error);
   SetTaskState(task, TaskState::kFailed, error, change);
   const auto found = jobs_.find(task.job);
   Job* job = found == jobs_.end() ? nullptr : &found->second;
@@ -396,6 +399,9 @@ void Coordinator::GiveUp(const OpenTask& task, const std::string& error, Pending
     case Purpose::kModels:
     case Purpose::kArtifact:
       FailArtifact(task.job, task.trials.front(), error, change);
+      break;
+    case Purpose::kConvert:
+      EndConversion(task, ConversionState::kFailed, error, {}, change);
       break;
   }
 }

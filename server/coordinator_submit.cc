@@ -46,6 +46,12 @@ absl::Status About(std::string_view kind, std::string_view name, const absl::Sta
                       fmt::format("{} '{}': {}", kind, name, std::string(error.message())));
 }
 
+absl::Status NotConverted() {
+  return absl::FailedPreconditionError(
+      "a TorchScript file, which a worker has to convert first: `mico-cli submit --model FILE` "
+      "has it done, and so does ConvertModel, whose answer is then the model");
+}
+
 absl::Status CheckAgreement(Metric metric, const DatasetRecord& dataset, const Graph& graph) {
   const Shape& input = graph.values[graph.input].shape;
   MICO_ASSIGN_OR_RETURN(const Shape samples, ParseShape(dataset.sample_shape));
@@ -131,25 +137,18 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
       return absl::NotFoundError(fmt::format("model '{}': {}: upload it", spec.model_name,
                                              std::string(file.status().message())));
     }
-    package = importer_.Import(*file);
+    package = IsTorchScript(*file) ? NotConverted() : importer_.Import(*file);
   }
   if (!package.ok()) return About("model", spec.model_name, package.status());
-  ModelRecord& record = checked.model;
-  record.digest = spec.model;
-  record.package = package->digest;
-  record.name = spec.model_name;
-  record.input_shape = ToString(package->graph.values[package->graph.input].shape);
-  record.created = clock_.Now();
-  const std::vector<int> nodes = package->graph.QuantizedLayers();
-  record.layers = static_cast<int64_t>(nodes.size());
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const LayerWeights& layer = package->weights.layers[i];
-    const int64_t parameters = static_cast<int64_t>(layer.weights.size() + layer.bias.size());
-    checked.layer_parameters.push_back(parameters);
-    record.parameters += parameters;
-    record.macs += CountMacs(package->graph, package->graph.nodes[nodes[i]]);
+  checked.model = DescribeModel(*package);
+  checked.model.digest = spec.model;
+  checked.model.name = spec.model_name;
+  checked.model.created = clock_.Now();
+  for (const LayerWeights& layer : package->weights.layers) {
+    checked.layer_parameters.push_back(
+        static_cast<int64_t>(layer.weights.size() + layer.bias.size()));
   }
-  if (nodes.empty()) {
+  if (checked.model.layers == 0) {
     return absl::InvalidArgumentError(
         fmt::format("model '{}': no layer with weights, nothing to quantize", spec.model_name));
   }

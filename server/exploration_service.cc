@@ -4,6 +4,7 @@
 
 #include "fmt/format.h"
 #include "proto/convert.h"
+#include "proto/fields.h"
 #include "server/views.h"
 
 namespace mico {
@@ -33,6 +34,25 @@ grpc::Status ExplorationServiceImpl::SubmitJob(grpc::ServerContext*,
   *response->mutable_job() = ToProto(submission->job);
   response->set_existed(submission->existed);
   if (submission->preview) *response->mutable_preview() = ToProto(*submission->preview);
+  return grpc::Status::OK;
+}
+
+grpc::Status ExplorationServiceImpl::ConvertModel(grpc::ServerContext*,
+                                                  const v1::ConvertModelRequest* request,
+                                                  v1::ConvertModelResponse* response) {
+  const absl::StatusOr<Digest> file = fields::ReadDigest("digest", request->digest());
+  if (!file.ok()) return ToGrpc(file.status());
+  const absl::Status named = fields::CheckName("name", request->name());
+  if (!named.ok()) return ToGrpc(named);
+  absl::StatusOr<std::vector<int64_t>> shape =
+      ReadInputShape("input_shape", request->input_shape());
+  if (!shape.ok()) return ToGrpc(shape.status());
+
+  const absl::StatusOr<ConversionSnapshot> conversion =
+      coordinator_.ConvertModel({*file, *std::move(shape)}, request->name(), request->retry());
+  if (!conversion.ok()) return ToGrpc(conversion.status());
+
+  *response = ToProto(*conversion);
   return grpc::Status::OK;
 }
 

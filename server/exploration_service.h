@@ -19,6 +19,8 @@ class ExplorationServiceImpl final : public v1::ExplorationService::Service {
 
   grpc::Status SubmitJob(grpc::ServerContext*, const v1::SubmitJobRequest* request,
                          v1::SubmitJobResponse* response) override;
+  grpc::Status ConvertModel(grpc::ServerContext* context, const v1::ConvertModelRequest* request,
+                            v1::ConvertModelResponse* response) override;
   grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                       v1::Job* response) override;
   grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,

@@ -9,8 +9,8 @@
 namespace mico {
 namespace {
 
-constexpr std::array<std::string_view, 6> kPurposes{"calibrate", "profile", "search",
-                                                    "test",      "models",  "artifact"};
+constexpr std::array<std::string_view, 7> kPurposes{"calibrate", "profile",  "search", "test",
+                                                    "models",    "artifact", "convert"};
 
 std::string PhaseOf(const JobRecord& record) {
   switch (record.state) {
@@ -31,6 +31,11 @@ std::string PhaseOf(const JobRecord& record) {
 }
 
 }  // namespace
+
+bool IsUrgent(Purpose purpose) {
+  return purpose == Purpose::kModels || purpose == Purpose::kArtifact ||
+         purpose == Purpose::kConvert;
+}
 
 std::string_view ToString(Purpose purpose) { return kPurposes[static_cast<size_t>(purpose)]; }
 

@@ -25,14 +25,17 @@ enum class Purpose {
   kTest,       // the final front on test
   kModels,     // to have the blob of a trial that nobody uploaded
   kArtifact,
+  kConvert,  // a network of a TorchScript file; there is no job yet
 };
+// Whether somebody waits for it in front of a terminal.
+bool IsUrgent(Purpose purpose);
 std::string_view ToString(Purpose purpose);
 absl::StatusOr<Purpose> ParsePurpose(std::string_view text);
 
 // A task that is waiting or leased.
 struct OpenTask {
   int64_t id = 0;
-  std::string job;
+  std::string job;  // empty: of none
   Purpose purpose = Purpose::kSearch;
   Task task;
   std::vector<int64_t> trials;  // numbers, parallel to the schemes of an evaluation

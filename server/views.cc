@@ -103,6 +103,27 @@ v1::Job ToProto(const JobSnapshot& job) {
   return message;
 }
 
+v1::ConvertModelResponse ToProto(const ConversionSnapshot& conversion) {
+  v1::ConvertModelResponse message;
+  switch (conversion.record.state) {
+    case ConversionState::kPending:
+      message.set_state(conversion.running ? v1::CONVERSION_STATE_RUNNING
+                                           : v1::CONVERSION_STATE_WAITING);
+      message.set_worker_name(conversion.worker_name);
+      message.set_error(conversion.waits);
+      break;
+    case ConversionState::kReady:
+      message.set_state(v1::CONVERSION_STATE_READY);
+      message.set_model_digest(conversion.record.package.hex());
+      break;
+    case ConversionState::kFailed:
+      message.set_state(v1::CONVERSION_STATE_FAILED);
+      message.set_error(conversion.record.error);
+      break;
+  }
+  return message;
+}
+
 v1::Preview ToProto(const Preview& preview) {
   v1::Preview message;
   for (const LayerSummary& layer : preview.layers) {

@@ -7,6 +7,7 @@ namespace mico {
 
 // What the server knows, as messages. The domain types in it are converted by proto/convert.h.
 v1::Job ToProto(const JobSnapshot& job);
+v1::ConvertModelResponse ToProto(const ConversionSnapshot& conversion);
 v1::Preview ToProto(const Preview& preview);
 v1::Trial ToProto(const TrialRecord& trial, const Limits& limits);
 v1::GetArtifactResponse ToProto(const ArtifactSnapshot& artifact);

@@ -56,7 +56,7 @@ void AddOptions(CLI::App& app, WorkerCommand& command) {
       ->capture_default_str();
   app.add_flag_callback(
       "--no-evaluate", [&command] { command.evaluates = false; },
-      "Take no calibration and evaluation tasks");
+      "Take no calibration and evaluation tasks, and read no TorchScript");
   app.add_flag("--once", command.leave_when_idle, "Leave as soon as there is nothing to do");
   app.add_option("--log-format", command.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))

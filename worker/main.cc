@@ -14,6 +14,7 @@
 #include "spdlog/spdlog.h"
 #include "worker/command_line.h"
 #include "worker/equipment.h"
+#include "worker/script_converter.h"
 #include "worker/self_test.h"
 #include "worker/server_channel.h"
 #include "worker/task_runner.h"
@@ -68,34 +69,49 @@ absl::StatusOr<std::unique_ptr<TorchEvaluator>> OpenEvaluator(const WorkerComman
   return nullptr;
 }
 
+// Null where TorchScript cannot be read safely; `check` says why.
+std::unique_ptr<ScriptConverter> OpenConverter(const WorkerCommand& command, Check& check) {
+  check = {"TorchScript", Check::State::kUnknown, "not read (--no-evaluate)", "", {}};
+  if (!command.evaluates) return nullptr;
+  ScriptConverterOptions options;
+  options.program = ScriptConverterProgram();
+  auto converter = std::make_unique<ScriptConverter>(options);
+  check = converter->Look();
+  if (check.state == Check::State::kOk) return converter;
+  spdlog::warn("reads no TorchScript: {}; mend: {}", check.found, check.remedy);
+  return nullptr;
+}
+
 absl::StatusOr<std::unique_ptr<Equipment>> OpenEquipment(const WorkerCommand& command,
-                                                         const Check& evaluator) {
+                                                         std::vector<Check> found_at_start) {
   EquipmentOptions options;
   options.cache_dir = command.cache_dir;
   options.compiler.parallel = 1;  // a look must not take what tasks need
   options.compiler.object_cache = command.cache_dir / "objects";
-  options.found_at_start = {evaluator};
+  options.found_at_start = std::move(found_at_start);
   return Equipment::Open(command.targets, std::move(options));
 }
 
-WorkerLoopOptions LoopOptions(const WorkerCommand& command, bool evaluates,
+WorkerLoopOptions LoopOptions(const WorkerCommand& command, bool evaluates, bool converts,
                               const Equipment& equipment) {
   WorkerLoopOptions options;
   options.worker_id = Random(EntropySeed()).Hex(8);
   options.worker_name = PrintableLine(command.name);
   options.version = MICO_VERSION;
   options.evaluates = evaluates;
+  options.converts = converts;
   options.describe = [&equipment](WorkerReport& report) { equipment.Describe(report); };
   options.leave_when_idle = command.leave_when_idle;
   return options;
 }
 
 absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
-  Check evaluator_check;
+  Check evaluator_check, converter_check;
   MICO_ASSIGN_OR_RETURN(const std::unique_ptr<TorchEvaluator> evaluator,
                         OpenEvaluator(command, evaluator_check));
+  const std::unique_ptr<ScriptConverter> converter = OpenConverter(command, converter_check);
   MICO_ASSIGN_OR_RETURN(const std::unique_ptr<Equipment> equipment,
-                        OpenEquipment(command, evaluator_check));
+                        OpenEquipment(command, {evaluator_check, converter_check}));
   const std::shared_ptr<grpc::Channel> channel = ConnectToServer(command.server);
   BlobCacheOptions cache_options;
   cache_options.folder = command.cache_dir / "blobs";
@@ -105,9 +121,11 @@ absl::Status Work(const WorkerCommand& command, const sigset_t& signals) {
   runner_options.version = MICO_VERSION;
   runner_options.object_cache = command.cache_dir / "objects";
   runner_options.parallel_compilers = command.threads;
+  runner_options.converter = converter.get();
   TaskRunner runner(*blobs, evaluator.get(), *equipment, runner_options);
   const auto loop = std::make_shared<WorkerLoop>(
-      channel, runner, LoopOptions(command, evaluator != nullptr, *equipment));
+      channel, runner,
+      LoopOptions(command, evaluator != nullptr, converter != nullptr, *equipment));
   LeaveOnSignal(loop, signals);
   equipment->KeepLooking();
   spdlog::info("{} works for {} with {} target file(s)", command.name, command.server,

@@ -84,18 +84,47 @@ struct ChildPlan {
   const char* working_folder = nullptr;  // null: stay
   char* const* arguments = nullptr;
   char* const* environment = nullptr;
-  int null_fd = -1, output_fd = -1, error_fd = -1;
+  int input_fd = -1, output_fd = -1, error_fd = -1;
+  int inherited_fd = -1;
   int failure_fd = -1;  // receives errno if the program cannot be started
   pid_t parent = 0;
-  uint64_t most_file_bytes = 0;
+  uint64_t most_file_bytes = 0, most_memory_bytes = 0, most_cpu_seconds = 0;
 };
 
+// 0: no limit.
 void LimitResource(decltype(RLIMIT_CORE) resource, uint64_t most) {
+  if (most == 0) return;
   const rlimit limit{most, most};
   (void)setrlimit(resource, &limit);
 }
 
-[[noreturn]] void RunChild(const ChildPlan& plan) {
+void LimitResources(const ChildPlan& plan) {
+  const rlimit none{0, 0};
+  (void)setrlimit(RLIMIT_CORE, &none);
+  LimitResource(RLIMIT_FSIZE, plan.most_file_bytes);
+  LimitResource(RLIMIT_AS, plan.most_memory_bytes);
+  if (plan.most_cpu_seconds == 0) return;
+  // SIGXCPU at the first, SIGKILL at the second for who ignores it.
+  const rlimit cpu{plan.most_cpu_seconds, plan.most_cpu_seconds + 1};
+  (void)setrlimit(RLIMIT_CPU, &cpu);
+}
+
+// Makes the inherited descriptor number 3. The one that reports failures may be in its place.
+template <typename Fail>
+void Inherit(ChildPlan& plan, const Fail& fail) {
+  constexpr int kInherited = STDERR_FILENO + 1;
+  if (plan.failure_fd == kInherited) {
+    plan.failure_fd = fcntl(plan.failure_fd, F_DUPFD_CLOEXEC, kInherited + 1);
+    if (plan.failure_fd < 0) _exit(127);
+  }
+  if (plan.inherited_fd == kInherited) {
+    if (fcntl(kInherited, F_SETFD, 0) < 0) fail();
+  } else if (dup2(plan.inherited_fd, kInherited) < 0) {
+    fail();
+  }
+}
+
+[[noreturn]] void RunChild(ChildPlan plan) {
   const auto fail = [&plan] {
     const int error = errno;
     (void)!write(plan.failure_fd, &error, sizeof(error));
@@ -110,12 +139,12 @@ void LimitResource(decltype(RLIMIT_CORE) resource, uint64_t most) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
 
-  LimitResource(RLIMIT_CORE, 0);
-  if (plan.most_file_bytes != 0) LimitResource(RLIMIT_FSIZE, plan.most_file_bytes);
-  if (dup2(plan.null_fd, STDIN_FILENO) < 0) fail();
+  LimitResources(plan);
+  if (dup2(plan.input_fd, STDIN_FILENO) < 0) fail();
   if (dup2(plan.output_fd, STDOUT_FILENO) < 0) fail();
   if (dup2(plan.error_fd, STDERR_FILENO) < 0) fail();
   (void)close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+  if (plan.inherited_fd >= 0) Inherit(plan, fail);
   if (plan.working_folder != nullptr && chdir(plan.working_folder) != 0) fail();
   execve(plan.program, plan.arguments, plan.environment);
   fail();
@@ -226,6 +255,18 @@ class RunningProgram {
   ProcessResult result_;
 };
 
+// What follows from the options, which must outlive it.
+ChildPlan PlanFor(const ProcessOptions& options) {
+  ChildPlan plan;
+  plan.working_folder = options.working_folder.empty() ? nullptr : options.working_folder.c_str();
+  plan.inherited_fd = options.inherited_fd;
+  plan.parent = getpid();
+  plan.most_file_bytes = options.most_file_bytes;
+  plan.most_memory_bytes = options.most_memory_bytes;
+  plan.most_cpu_seconds = static_cast<uint64_t>(options.most_cpu_time.count());
+  return plan;
+}
+
 absl::Status CannotStart(const std::string& program, int error) {
   const std::string text = fmt::format("cannot start {}: {}", program, std::strerror(error));
   return error == ENOENT ? absl::NotFoundError(text) : absl::InternalError(text);
@@ -265,17 +306,14 @@ absl::StatusOr<ProcessResult> RunProcess(const std::vector<std::string>& argumen
   MICO_ASSIGN_OR_RETURN(Pipe failure, MakePipe());
   const Descriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
 
-  ChildPlan plan;
+  ChildPlan plan = PlanFor(options);
   plan.program = program.c_str();
-  plan.working_folder = options.working_folder.empty() ? nullptr : options.working_folder.c_str();
   plan.arguments = argument_pointers.data();
   plan.environment = environment_pointers.data();
-  plan.null_fd = null.get();
+  plan.input_fd = options.input_fd < 0 ? null.get() : options.input_fd;
   plan.output_fd = output.write_end.get();
   plan.error_fd = errors.write_end.get();
   plan.failure_fd = failure.write_end.get();
-  plan.parent = getpid();
-  plan.most_file_bytes = options.most_file_bytes;
 
   const pid_t child = Fork(plan);
   if (child < 0) return absl::ResourceExhaustedError(fmt::format("fork: {}", std::strerror(errno)));

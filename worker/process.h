@@ -22,6 +22,14 @@ struct ProcessOptions {
   size_t most_output_bytes = size_t{4} << 20;
   // No file may grow beyond this; 0: no limit.
   uint64_t most_file_bytes = uint64_t{1} << 30;
+  // Of address space, for each process; 0: no limit.
+  uint64_t most_memory_bytes = 0;
+  // For each process; then SIGXCPU ends it. 0: no limit.
+  std::chrono::seconds most_cpu_time{0};
+  // What the program reads as stdin; -1: /dev/null.
+  int input_fd = -1;
+  // What it finds as descriptor 3; -1: nothing.
+  int inherited_fd = -1;
   // The process group is killed soon after this becomes true. May be null.
   const std::atomic<bool>* cancelled = nullptr;
 };
@@ -42,7 +50,7 @@ struct ProcessResult {
 };
 
 // Runs a program and waits for its end. `arguments[0]` is looked up on PATH; no shell is involved.
-// stdin is /dev/null, the environment is PATH, HOME, TMPDIR and LC_ALL=C, no descriptor is
+// The environment is PATH, HOME, TMPDIR and LC_ALL=C, no descriptor but those of the options is
 // inherited, and the program dies with this process. It leads a process group, which is killed as a
 // whole when the program ends, so that nothing it started survives it.
 //

@@ -148,6 +148,18 @@ absl::StatusOr<ArtifactResult> TaskRunner::Do(const ArtifactTask& task, TaskCont
   return result;
 }
 
+absl::StatusOr<ConvertResult> TaskRunner::Do(const ConvertTask& task, TaskControl& control) {
+  if (options_.converter == nullptr) {
+    return absl::FailedPreconditionError("this worker does not read TorchScript");
+  }
+  MICO_ASSIGN_OR_RETURN(const std::string file, blobs_.Get(task.file, &control.cancelled));
+  MICO_ASSIGN_OR_RETURN(const std::string package,
+                        options_.converter->Convert(file, task.input_shape, &control.cancelled));
+  ConvertResult result;
+  MICO_ASSIGN_OR_RETURN(result.package, blobs_.Put(package, &control.cancelled));
+  return result;
+}
+
 absl::StatusOr<std::shared_ptr<const ModelPackage>> TaskRunner::FetchModel(const Digest& digest,
                                                                            TaskControl& control) {
   return models_.Get(digest, [&]() -> absl::StatusOr<ModelPackage> {

@@ -15,6 +15,7 @@
 #include "worker/equipment.h"
 #include "worker/evaluator.h"
 #include "worker/recently_used.h"
+#include "worker/script_converter.h"
 
 namespace mico {
 
@@ -41,6 +42,8 @@ struct TaskRunnerOptions {
   std::filesystem::path object_cache;
   // Compilers that run at once; 0: one for each core.
   int parallel_compilers = 0;
+  // Outlives the runner. Null: convert tasks are refused.
+  const ScriptConverter* converter = nullptr;
 };
 
 // The worker's hands: knows which of its tools a task needs, fetches what the task names, uploads
@@ -58,6 +61,7 @@ class TaskRunner : public TaskExecutor {
   absl::StatusOr<EvaluateResult> Do(const EvaluateTask& task, TaskControl& control);
   absl::StatusOr<ProfileResult> Do(const ProfileTask& task, TaskControl& control);
   absl::StatusOr<ArtifactResult> Do(const ArtifactTask& task, TaskControl& control);
+  absl::StatusOr<ConvertResult> Do(const ConvertTask& task, TaskControl& control);
 
   absl::StatusOr<std::shared_ptr<const ModelPackage>> FetchModel(const Digest& digest,
                                                                  TaskControl& control);

@@ -65,6 +65,7 @@ WorkerReport WorkerLoop::MakeReport(bool leaving) {
   report.worker_name = options_.worker_name;
   report.version = options_.version;
   report.evaluates = options_.evaluates;
+  report.converts = options_.converts;
   if (options_.describe) options_.describe(report);
   report.leaving = leaving;
   report.state = Idle{};

@@ -23,6 +23,7 @@ struct WorkerLoopOptions {
   std::string worker_name;  // for people
   std::string version;
   bool evaluates = false;
+  bool converts = false;
   // Adds to a report what the worker holds and how that is; asked before each. Absent: nothing.
   std::function<void(WorkerReport&)> describe;
   // Leaves as soon as the server has nothing to do for it.

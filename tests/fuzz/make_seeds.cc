@@ -326,6 +326,7 @@ enum Method : char {
   kDownload,
   kDescribeDataset,
   kDiagnose,
+  kConvertModel,
   kTime,
   kWork,
 };
@@ -430,6 +431,11 @@ void AddCalls(Seeds& seeds) {
   v1::DescribeDatasetRequest describe;
   describe.set_digest("@data");
   all.push_back(Call(kDescribeDataset, describe));
+  v1::ConvertModelRequest convert;
+  convert.set_digest("@script");
+  convert.set_name("net.ts.pt");
+  for (const int64_t extent : {1, 4, 4}) convert.add_input_shape(extent);
+  all.push_back(Call(kConvertModel, convert) + work + Call(kConvertModel, convert));
   v1::FindMissingRequest missing;
   missing.add_digests("@model");
   missing.add_digests(Digest::Of("nothing").hex());

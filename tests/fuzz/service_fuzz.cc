@@ -173,6 +173,7 @@ const std::vector<Method>& Methods() {
         {"BlobService.Download", Download},
         Unary("ExplorationService.DescribeDataset", changes, explore, &Explore::DescribeDataset),
         Unary("ExplorationService.Diagnose", reads, explore, &Explore::Diagnose),
+        Unary("ExplorationService.ConvertModel", changes, explore, &Explore::ConvertModel),
     };
     // A method that is added to a service is added here.
     size_t described = 0;

@@ -2,6 +2,7 @@
 
 #include "fmt/format.h"
 #include "model/importer.h"
+#include "model/model_package.h"
 #include "spdlog/spdlog.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/scratch_folder.h"
@@ -106,6 +107,8 @@ void ServiceState::Work(int steps) {
   if (parts_->worker == nullptr) {
     Channel();  // starts the server
     parts_->worker = std::make_unique<FakeWorker>(Address(), "worker-2");
+    parts_->worker->converts = true;
+    parts_->worker->converted = Serialize(OnnxImporter().Import(SmallNetwork()).value());
   }
   for (int step = 0; step < steps; ++step) parts_->worker->Step();
 }
@@ -131,6 +134,7 @@ std::string ServiceState::SubmitSmallJob(uint64_t seed) {
 void ServiceState::MakePast() {
   const std::unique_ptr<v1::BlobService::Stub> blobs = v1::BlobService::NewStub(Channel());
   names_["@model"] = UploadBlob(*blobs, SmallNetwork()).value().hex();
+  names_["@script"] = UploadBlob(*blobs, "PK\x03\x04 a network").value().hex();
   names_["@data"] = UploadBlob(*blobs, SmallData()).value().hex();
   FakeWorker worker(Address(), "worker-1");
   worker.Step();

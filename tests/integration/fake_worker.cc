@@ -93,6 +93,7 @@ WorkerReport FakeWorker::Report() const {
   report.version = "test";
   report.targets = {target};
   report.evaluates = evaluates;
+  report.converts = converts;
   report.checks = checks;
   report.target_health = target_health;
   return report;
@@ -137,6 +138,7 @@ TaskResult FakeWorker::Work(const Task& task) {
   if (const auto* calibrate = std::get_if<CalibrateTask>(&task)) return Calibrate(*calibrate);
   if (const auto* profile = std::get_if<ProfileTask>(&task)) return Profile(*profile);
   if (const auto* evaluate = std::get_if<EvaluateTask>(&task)) return Evaluate(*evaluate);
+  if (const auto* convert = std::get_if<ConvertTask>(&task)) return Convert(*convert);
   return MakeArtifact(std::get<ArtifactTask>(task));
 }
 
@@ -205,6 +207,12 @@ TaskResult FakeWorker::MakeArtifact(const ArtifactTask& task) {
   result.self_test_board = true;
   result.measured_count = task.predicted.latency_cycles;
   return {absl::OkStatus(), result};
+}
+
+TaskResult FakeWorker::Convert(const ConvertTask&) {
+  const absl::StatusOr<Digest> package = UploadBlob(*blobs_, converted);
+  if (!package.ok()) return {package.status(), {}};
+  return {absl::OkStatus(), ConvertResult{*package}};
 }
 
 }  // namespace mico

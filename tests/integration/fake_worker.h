@@ -30,6 +30,9 @@ class FakeWorker {
   int64_t val_samples = 40, test_samples = 30;
   Target target = FakeTarget();
   bool evaluates = true;
+  bool converts = false;
+  // What every TorchScript file is to it: the bytes of a ModelPackage.
+  std::string converted;
   // What it says of itself.
   std::vector<Check> checks;
   std::vector<TargetHealth> target_health;
@@ -54,6 +57,7 @@ class FakeWorker {
   TaskResult Profile(const ProfileTask& task);
   TaskResult Evaluate(const EvaluateTask& task);
   TaskResult MakeArtifact(const ArtifactTask& task);
+  TaskResult Convert(const ConvertTask& task);
 
   std::string id_;
   std::unique_ptr<v1::WorkerService::Stub> workers_;

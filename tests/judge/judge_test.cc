@@ -23,6 +23,7 @@
 #include "tests/support/random_dataset.h"
 #include "tests/support/raw_data.h"
 #include "tests/unit/quant/quant_testing.h"
+#include "worker/torch/convert_script.h"
 #include "worker/torch/torch_evaluator.h"
 
 namespace mico {
@@ -40,7 +41,7 @@ constexpr int kSchemes = 3;
 constexpr int64_t kSamples = 3;
 
 struct Judged {
-  ModelPackage package;
+  ModelPackage package, from_script;
   std::vector<float> inputs;  // sample after sample
   std::vector<ConstantTensor> outputs;
 };
@@ -108,7 +109,13 @@ class JudgeTest : public ::testing::Test {
     EXPECT_TRUE(package.ok()) << package.status();
     if (!package.ok()) return judged;
     judged.package = *std::move(package);
-    judged.inputs = ReadTensor(Read(number, ".input.pb")).floats;
+    const ConstantTensor inputs = ReadTensor(Read(number, ".input.pb"));
+    judged.inputs = inputs.floats;
+    absl::StatusOr<ModelPackage> from_script =
+        ConvertScript(Read(number, ".ts.pt"), {inputs.dims.begin() + 1, inputs.dims.end()});
+    EXPECT_TRUE(from_script.ok()) << from_script.status();
+    if (!from_script.ok()) return Judged{};
+    judged.from_script = *std::move(from_script);
     for (int i = 0;; ++i) {
       const std::string bytes = Read(number, fmt::format(".output{}.pb", i));
       if (bytes.empty()) break;
@@ -127,13 +134,13 @@ class JudgeTest : public ::testing::Test {
     return turned;
   }
 
-  void ExpectTheJudgesFloats(const Judged& judged) {
-    const Graph& graph = judged.package.graph;
+  void ExpectTheJudgesFloats(const ModelPackage& package, const Judged& judged) {
+    const Graph& graph = package.graph;
     ASSERT_EQ(graph.outputs.size(), judged.outputs.size());
     const size_t in = judged.inputs.size() / kSamples;
     for (int64_t sample = 0; sample < kSamples; ++sample) {
-      const auto ours = evaluator_->FloatForward(judged.package,
-                                                 std::span(judged.inputs).subspan(sample * in, in));
+      const auto ours =
+          evaluator_->FloatForward(package, std::span(judged.inputs).subspan(sample * in, in));
       ASSERT_TRUE(ours.ok()) << ours.status();
       for (size_t i = 0; i < graph.outputs.size(); ++i) {
         SCOPED_TRACE(fmt::format("sample {}, output {} of\n{}", sample, i, PrintGraph(graph)));
@@ -211,7 +218,8 @@ TEST_F(JudgeTest, FloatsAreTheJudgesAndIntegersAreEqualEverywhere) {
     const Judged judged = Load(number);
     if (!judged.package.graph.nodes.empty()) {
       ASSERT_FALSE(judged.outputs.empty());
-      ExpectTheJudgesFloats(judged);
+      ExpectTheJudgesFloats(judged.package, judged);
+      ExpectTheJudgesFloats(judged.from_script, judged);
       ExpectEqualIntegers(judged, number);
     }
   }

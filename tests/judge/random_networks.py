@@ -4,8 +4,9 @@
   random_networks.py --out DIR --seed S --networks N
 
 Network number S + i depends on that number alone: a failing one is made again with --seed NUMBER
---networks 1. For each, DIR gets NUMBER.onnx, NUMBER.input.pb (samples x ...), NUMBER.output0.pb, ...
-(TensorProto, in the order of the file's outputs) and NUMBER.txt, which says what it is.
+--networks 1. For each, DIR gets NUMBER.onnx, the same as TorchScript, NUMBER.ts.pt, NUMBER.input.pb
+(samples x ...), NUMBER.output0.pb, ... (TensorProto, in the order of the file's outputs) and
+NUMBER.txt, which says what it is.
 """
 
 import argparse
@@ -358,6 +359,7 @@ def write_network(number, folder):
         file.write(f"  outputs {network.outputs}\n")
     example = torch.randn(1 if batch == "symbolic" else int(batch), *shape)
     torch.onnx.export(network, example, path + ".onnx", **options)
+    torch.jit.trace(network, example).save(path + ".ts.pt")
     inputs = torch.randn(SAMPLES, *shape)
     with torch.no_grad():
         results = network(inputs)

@@ -74,6 +74,17 @@ grpc::Status FakeExploration::SubmitJob(grpc::ServerContext*, const v1::SubmitJo
   return grpc::Status::OK;
 }
 
+grpc::Status FakeExploration::ConvertModel(grpc::ServerContext*,
+                                           const v1::ConvertModelRequest* request,
+                                           v1::ConvertModelResponse* response) {
+  if (!blobs_.Has(request->digest())) return NotFound(request->digest());
+  if (conversions.size() < conversion_answers.size()) {
+    *response = conversion_answers[conversions.size()];
+  }
+  conversions.push_back(*request);
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeExploration::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                                      v1::Job* response) {
   if (!status.ok()) return status;

@@ -40,6 +40,8 @@ class FakeExploration final : public v1::ExplorationService::Service {
 
   grpc::Status SubmitJob(grpc::ServerContext*, const v1::SubmitJobRequest* request,
                          v1::SubmitJobResponse* response) override;
+  grpc::Status ConvertModel(grpc::ServerContext*, const v1::ConvertModelRequest* request,
+                            v1::ConvertModelResponse* response) override;
   grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                       v1::Job* response) override;
   grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
@@ -70,6 +72,8 @@ class FakeExploration final : public v1::ExplorationService::Service {
   v1::GetArtifactResponse artifact;
   std::vector<v1::ListJobsResponse> job_pages;
   v1::ListTargetsResponse targets;
+  std::vector<v1::ConvertModelRequest> conversions;
+  std::vector<v1::ConvertModelResponse> conversion_answers;  // one after the other
   std::vector<v1::DescribeDatasetRequest> describes;
   v1::DatasetDescription description;
   v1::ListWorkersResponse workers;

@@ -15,6 +15,7 @@
 namespace mico {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -124,6 +125,91 @@ TEST_F(VerbsTest, SubmitLeavesDefaultsToTheServer) {
   EXPECT_EQ(spec.metric(), "");
   EXPECT_EQ(spec.trials(), 0);
   EXPECT_FALSE(spec.limits().has_max_latency());
+}
+
+v1::ConvertModelResponse Conversion(v1::ConversionState state, const std::string& error = "") {
+  v1::ConvertModelResponse answer;
+  answer.set_state(state);
+  answer.set_error(error);
+  answer.set_worker_name("lab-1");
+  return answer;
+}
+
+class TorchScriptTest : public VerbsTest {
+ protected:
+  TorchScriptTest() {
+    std::ofstream(File("net.ts.pt"), std::ios::binary) << "PK\x03\x04 a network";
+    server_.exploration.description.set_sample_shape("3x32x32");
+    v1::ConvertModelResponse ready = Conversion(v1::CONVERSION_STATE_READY);
+    ready.set_model_digest(server_.blobs.Add("the package"));
+    server_.exploration.conversion_answers = {
+        Conversion(v1::CONVERSION_STATE_WAITING, "no worker yet"),
+        Conversion(v1::CONVERSION_STATE_RUNNING), ready};
+  }
+
+  Outcome SubmitScript(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments{"submit",        "--model",  File("net.ts.pt"), "--data",
+                                       File("set.npz"), "--target", "rv32imc"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Run(arguments);
+  }
+
+  std::vector<int64_t> ShapeSent() const {
+    const auto& shape = server_.exploration.conversions.at(0).input_shape();
+    return {shape.begin(), shape.end()};
+  }
+};
+
+TEST_F(TorchScriptTest, IsConvertedAndThenSubmitted) {
+  const Outcome outcome = SubmitScript();
+
+  EXPECT_EQ(outcome.code, ExitCode::kDone) << outcome.err;
+  EXPECT_EQ(outcome.out, "job 4f1c22aa\n");
+  EXPECT_THAT(outcome.err, HasSubstr("waiting until a worker has read it; no worker yet"));
+  EXPECT_THAT(outcome.err, HasSubstr("'lab-1' reads it"));
+  EXPECT_EQ(ShapeSent(), (std::vector<int64_t>{3, 32, 32}));
+  const v1::JobSpec& spec = server_.exploration.submits.at(0).spec();
+  EXPECT_EQ(spec.model_name(), "net.ts.pt");
+  EXPECT_EQ(spec.model_digest(), Digest::Of("the package").hex());
+  // Only the first call asks for another try.
+  EXPECT_TRUE(server_.exploration.conversions.at(0).retry());
+  EXPECT_FALSE(server_.exploration.conversions.at(1).retry());
+}
+
+TEST_F(TorchScriptTest, VectorsAreFeatures) {
+  server_.exploration.description.set_sample_shape("784x1x1");
+  EXPECT_EQ(SubmitScript().code, ExitCode::kDone);
+  EXPECT_EQ(ShapeSent(), (std::vector<int64_t>{784}));
+}
+
+TEST_F(TorchScriptTest, AShapeThatIsGivenCounts) {
+  EXPECT_EQ(SubmitScript({"--input-shape", "12x100"}).code, ExitCode::kDone);
+  EXPECT_EQ(ShapeSent(), (std::vector<int64_t>{12, 100}));
+  EXPECT_TRUE(server_.exploration.describes.empty());
+}
+
+TEST_F(TorchScriptTest, ShapesThatAreNoneAndShapesOfOnnxFilesAreWrongInput) {
+  for (const char* shape :
+       {"", "x", "3x", "3x0", "3x-1", "1x2x3x4", "3*32", "99999999999999999999"}) {
+    const Outcome outcome = SubmitScript({"--input-shape", shape});
+    EXPECT_EQ(outcome.code, ExitCode::kWrongInput) << shape;
+    EXPECT_THAT(outcome.err, HasSubstr("input-shape")) << shape;
+  }
+  const Outcome onnx = RunSubmit({"--input-shape", "3x32x32"});
+  EXPECT_EQ(onnx.code, ExitCode::kWrongInput);
+  EXPECT_THAT(onnx.err, HasSubstr("not TorchScript"));
+  EXPECT_EQ(server_.blobs.uploads, 0);
+}
+
+TEST_F(TorchScriptTest, WhatItsWorkerSaysOfItIsWrongInput) {
+  server_.exploration.conversion_answers = {
+      Conversion(v1::CONVERSION_STATE_FAILED, "'act' (aten::silu): no such operator")};
+  const Outcome outcome = SubmitScript();
+
+  EXPECT_EQ(outcome.code, ExitCode::kWrongInput);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("net.ts.pt"), HasSubstr("aten::silu"),
+                                 HasSubstr("3x32x32 (as the samples of the data")));
+  EXPECT_TRUE(server_.exploration.submits.empty());
 }
 
 TEST_F(VerbsTest, SubmitTakesItsFieldsFromAFile) {

@@ -340,6 +340,76 @@ TEST_F(StoreTest, WhatWasCountedBeforeThereWereMetricsIsTop1) {
   EXPECT_TRUE(read.ok()) << read.status();
 }
 
+TEST_F(StoreTest, TasksOfBeforeThereWereConversionsKeepTheirLeases) {
+  store_.reset();
+  std::filesystem::remove(File());
+  {
+    SQLite::Database old(File().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    for (int i = 0; i < 3; ++i) old.exec(std::string(Migrations()[i]));
+    const std::string hex = Digest::Of("x").hex();
+    old.exec("INSERT INTO blobs VALUES ('" + hex + "', 1, 0)");
+    old.exec("INSERT INTO models VALUES ('" + hex + "', '" + hex + "', 'm', 1, 2, 3, '1', 0)");
+    old.exec(
+        "INSERT INTO datasets (digest, name, description, sample_shape, bytes, val_samples, "
+        "test_samples, classes, input_non_negative, val_taken_from_train, created_ms) VALUES ('" +
+        hex + "', 'd', '', '1', 9, 40, 30, 10, 1, 0, 0)");
+    old.exec(
+        "INSERT INTO jobs (id, spec, target, model_digest, dataset_digest, package_digest, state, "
+        "created_ms) VALUES ('job-1', x'00', x'00', '" +
+        hex + "', '" + hex + "', '" + hex + "', 'searching', 0)");
+    old.exec("INSERT INTO workers VALUES ('w', 'w', '1', 1, '', 0)");
+    old.exec(
+        "INSERT INTO tasks (id, job_id, purpose, payload, trials, state, attempts, created_ms) "
+        "VALUES (7, 'job-1', 'search', x'0102', '1,2', 'leased', 1, 0)");
+    old.exec(
+        "INSERT INTO leases (id, task_id, worker_id, attempt, state, granted_ms) "
+        "VALUES ('lease-1', 7, 'w', 1, 'active', 0)");
+    old.exec("PRAGMA user_version = 3");
+  }
+  Open();
+  const auto read = store_->Read([](StoreView& view) {
+    const std::vector<TaskRecord> tasks = view.ListOpenTasks();
+    EXPECT_EQ(tasks.size(), 1U);
+    EXPECT_EQ(tasks.at(0).job, "job-1");
+    EXPECT_EQ(tasks.at(0).payload, std::string("\x01\x02"));
+    EXPECT_EQ(view.ListActiveLeases().at(0).task, 7);
+    EXPECT_EQ(view.LargestTaskId(), 7);
+    return true;
+  });
+  EXPECT_TRUE(read.ok()) << read.status();
+}
+
+TEST_F(StoreTest, ConversionsAndTheirTasksNeedNoJob) {
+  const Digest file = Digest::Of("file"), package = Digest::Of("package");
+  ConversionRecord conversion{file, "3x32x32", "net.ts.pt"};
+  conversion.created = TimePoint(std::chrono::milliseconds(5));
+  const absl::Status written = store_->Write([&](StoreTransaction& transaction) {
+    transaction.AddBlob(file, 1, TimePoint{});
+    transaction.AddBlob(package, 1, TimePoint{});
+    transaction.PutConversion(conversion);
+    TaskRecord task;
+    task.id = 1;
+    task.purpose = "convert";
+    transaction.AddTask(task, TimePoint{});
+    conversion.state = ConversionState::kReady;
+    conversion.package = package;
+    transaction.PutConversion(conversion);
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(written.ok()) << written;
+  const auto read = store_->Read([&](StoreView& view) {
+    const std::optional<ConversionRecord> found = view.FindConversion(file, "3x32x32");
+    EXPECT_EQ(found->state, ConversionState::kReady);
+    EXPECT_EQ(found->package, package);
+    EXPECT_EQ(found->name, "net.ts.pt");
+    EXPECT_EQ(found->created, conversion.created);
+    EXPECT_FALSE(view.FindConversion(file, "1x32x32"));
+    EXPECT_EQ(view.ListOpenTasks().at(0).job, "");
+    return true;
+  });
+  EXPECT_TRUE(read.ok()) << read.status();
+}
+
 TEST_F(StoreTest, AFileOfANewerVersionIsRefused) {
   store_.reset();
   SQLite::Database(File().string(), SQLite::OPEN_READWRITE, 0, ChecksumVfs())

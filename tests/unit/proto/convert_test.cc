@@ -111,7 +111,8 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
                    scheme,
                    CountScore(Metric::kTop1, 1, 2),
                    MseScore(std::vector<double>{3.0, 4.0}),
-                   {5, 6, 7}}};
+                   {5, 6, 7}},
+      ConvertTask{m, {3, 32, 32}}};
   for (const Task& task : tasks) {
     SCOPED_TRACE(std::string(KindOf(task)));
     const absl::StatusOr<TaskOrder> order = FromProto(ToProto(TaskOrder{"l", "9", 2, task}));
@@ -122,14 +123,31 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   }
 }
 
+TEST(Convert, InputShapesAreBounded) {
+  v1::TaskOrder order = ToProto(TaskOrder{"l", "9", 1, ConvertTask{Digest::Of("m"), {3, 32, 32}}});
+  auto& shape = *order.mutable_convert()->mutable_input_shape();
+  ASSERT_TRUE(FromProto(order).ok());
+  shape.Set(1, 0);
+  EXPECT_THAT(MessageOf(FromProto(order).status()), HasSubstr("convert.input_shape: 0"));
+  shape.Set(1, int64_t{1} << 40);
+  EXPECT_FALSE(FromProto(order).ok());
+  shape.Set(1, 32);
+  shape.Add(1);
+  EXPECT_THAT(MessageOf(FromProto(order).status()), HasSubstr("4 extents"));
+  shape.Clear();
+  EXPECT_FALSE(FromProto(order).ok());
+}
+
 TEST(Convert, ReportsSurviveTheWire) {
   WorkerReport report;
   report.worker_id = "w";
   report.state = Running{"lease", 0.5};
+  report.converts = true;
   report.leaving = true;
   const absl::StatusOr<WorkerReport> back = FromProto(ToProto(report));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(std::get<Running>(back->state).progress, 0.5);
+  EXPECT_TRUE(back->converts);
   EXPECT_TRUE(back->leaving);
 }
 

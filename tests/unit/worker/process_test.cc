@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -175,6 +176,34 @@ TEST(ProcessTest, ManyThreadsMayRunProgramsAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(right, 8);
+}
+
+TEST(ProcessTest, ItReadsTheInputItIsGivenAndFindsOneMoreDescriptor) {
+  std::array<int, 2> input{}, more{};
+  ASSERT_EQ(pipe(input.data()) + pipe(more.data()), 0);
+  ASSERT_EQ(write(input[1], "in", 2) + write(more[1], "more", 4), 6);
+  close(input[1]);
+  close(more[1]);
+  ProcessOptions options;
+  options.input_fd = input[0];
+  options.inherited_fd = more[0];
+
+  const ProcessResult result = OutcomeOf({"sh", "-c", "cat; cat <&3"}, options);
+
+  EXPECT_EQ(result.output, "inmore");
+  close(input[0]);
+  close(more[0]);
+}
+
+TEST(ProcessTest, MemoryAndCpuTimeAreLimitedWhereAsked) {
+  ProcessOptions options;
+  options.most_memory_bytes = uint64_t{1} << 30;
+  options.most_cpu_time = std::chrono::seconds(9);
+
+  const ProcessResult result =
+      OutcomeOf({"sh", "-c", "ulimit -v; ulimit -St; ulimit -Ht"}, options);
+
+  EXPECT_EQ(result.output, "1048576\n9\n10\n");
 }
 
 }  // namespace
