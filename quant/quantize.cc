@@ -36,7 +36,8 @@ void SetClamp(const FusedActivation& activation, const TensorType& type, double 
 
 // One output channel of a layer as floats, and where its integers live.
 struct Channel {
-  std::span<const float> weights;  // [in / groups][kernel_h][kernel_w]
+  std::span<const float> weights;       // [in / groups][kernel_h][kernel_w]
+  std::span<const double> input_means;  // [in / groups]; empty: not known
   double bias = 0.0;
   int weight_bits = 8;
   double input_scale = 1.0, output_scale = 1.0;
@@ -51,6 +52,23 @@ struct ChannelIntegers {
   double total() const { return products + std::abs(bias) + RoundingTerm(scale); }
 };
 
+// Bias correction (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
+// Correction"): what the errors of the weights add to the output on average. At borders, where
+// padding takes the place of some inputs, this is an approximation.
+double MeanError(const Channel& channel, const std::vector<int8_t>& integers, double weight_scale) {
+  if (channel.input_means.empty()) return 0.0;
+  const size_t taps = channel.weights.size() / channel.input_means.size();
+  double error = 0.0;
+  for (size_t in = 0; in < channel.input_means.size(); ++in) {
+    double of_channel = 0.0;
+    for (size_t i = in * taps; i < (in + 1) * taps; ++i) {
+      of_channel += weight_scale * integers[i] - static_cast<double>(channel.weights[i]);
+    }
+    error += channel.input_means[in] * of_channel;
+  }
+  return error;
+}
+
 ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
   ChannelIntegers integers;
   integers.weights.reserve(channel.weights.size());
@@ -62,7 +80,8 @@ ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
   }
   const double real = weight_scale * channel.input_scale;
   integers.products = static_cast<double>(sum) * channel.largest_input;
-  integers.bias = std::floor(channel.bias / real + 0.5);
+  const double bias = channel.bias - MeanError(channel, integers.weights, weight_scale);
+  integers.bias = std::floor(bias / real + 0.5);
   integers.scale = NearestFixedPoint(real / channel.output_scale);
   return integers;
 }
@@ -107,6 +126,7 @@ class Quantizer {
           fmt::format("calibration has {} groups; network '{}' has {}", calibration_.groups.size(),
                       package_.graph.name, groups.producers.size()));
     }
+    MICO_RETURN_IF_ERROR(CheckMeans());
     model_.scales.assign(model_.graph.tensors.size(), 0.0);
     for (size_t value = 0; value < package_.graph.values.size(); ++value) {
       MICO_RETURN_IF_ERROR(SetScale(static_cast<int>(value), groups.group_of_value[value]));
@@ -116,6 +136,40 @@ class Quantizer {
       MICO_RETURN_IF_ERROR(SetScale(step.output, groups.group_of_value[step.inputs[0]]));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status CheckMeans() const {
+    const std::vector<std::vector<double>>& means = calibration_.input_means;
+    const std::vector<int> layers = package_.graph.QuantizedLayers();
+    if (means.empty()) return absl::OkStatus();
+    if (means.size() != layers.size()) {
+      return absl::InvalidArgumentError(
+          fmt::format("calibration has means of {} layers; network '{}' has {}", means.size(),
+                      package_.graph.name, layers.size()));
+    }
+    const auto is_ordinary = [](double mean) { return std::abs(mean) <= kMostScale; };
+    for (size_t layer = 0; layer < layers.size(); ++layer) {
+      const Node& node = package_.graph.nodes[layers[layer]];
+      const auto channels =
+          static_cast<size_t>(package_.graph.values[node.inputs[0]].shape.channels);
+      const bool fits = means[layer].empty() || means[layer].size() == channels;
+      if (fits && std::all_of(means[layer].begin(), means[layer].end(), is_ordinary)) continue;
+      return absl::InvalidArgumentError(
+          fmt::format("calibration: layer '{}': {} means; needed {}, of at most {}", node.name,
+                      means[layer].size(), channels, kMostScale));
+    }
+    return absl::OkStatus();
+  }
+
+  // Of the inputs that output channel `out` reads.
+  std::span<const double> InputMeans(const Step& step, int64_t out) const {
+    if (calibration_.input_means.empty()) return {};
+    const std::span<const double> means = calibration_.input_means[step.layer];
+    if (means.empty()) return {};
+    const int64_t groups = step.conv().groups;
+    const size_t in_channels = means.size() / groups;
+    const size_t group = out / (step.conv().out_channels / groups);
+    return means.subspan(group * in_channels, in_channels);
   }
 
   absl::Status SetScale(int tensor, int group) {
@@ -165,6 +219,7 @@ class Quantizer {
     for (int64_t out = 0; out < conv.out_channels; ++out) {
       const Channel channel{
           .weights = std::span(layer.weights).subspan(out * per_channel, per_channel),
+          .input_means = InputMeans(step, out),
           .bias = layer.bias[out],
           .weight_bits = step.weight_bits,
           .input_scale = model_.scales[step.inputs[0]],

@@ -7,6 +7,7 @@
 #include "model/model_package.h"
 #include "model/text_form.h"
 #include "proto/convert.h"
+#include "quant/equalize.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
 #include "server/metrics.h"
@@ -132,6 +133,7 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
                                              std::string(file.status().message())));
     }
     package = importer_.Import(*file);
+    if (package.ok()) package = EqualizeChannels(*std::move(package));
   }
   if (!package.ok()) return About("model", spec.model_name, package.status());
   ModelRecord& record = checked.model;
