@@ -1,11 +1,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "quant/quantized_model.h"
+#include "quant/reconstruction.h"
 #include "quant/weight_grid.h"
 #include "quant/window.h"
 
@@ -42,6 +46,12 @@ struct Channel {
   int weight_bits = 8;
   double input_scale = 1.0, output_scale = 1.0;
   double largest_input = 0.0;
+};
+
+// What has been learned for it.
+struct LearnedChannel {
+  std::span<const int8_t> weights;
+  double scale = 1.0, bias = 0.0;
 };
 
 struct ChannelIntegers {
@@ -100,10 +110,34 @@ ChannelIntegers QuantizeChannel(const Channel& channel) {
   return integers;
 }
 
+// ChannelIntegers::total tells whether this can be: the scales of the tensors around may be others
+// than those that it was learned with.
+ChannelIntegers UseLearned(const Channel& channel, const LearnedChannel& learned) {
+  ChannelIntegers integers;
+  integers.weights.assign(learned.weights.begin(), learned.weights.end());
+  int64_t sum = 0;
+  for (const int8_t integer : integers.weights) sum += std::abs(integer);
+  const double real = learned.scale * channel.input_scale;
+  integers.products = static_cast<double>(sum) * channel.largest_input;
+  integers.bias = std::floor(learned.bias / real + 0.5);
+  integers.scale = NearestFixedPoint(real / channel.output_scale);
+  return integers;
+}
+
+bool IsUsable(const Channel& channel, const LearnedChannel& learned) {
+  const double least = 0x1p-30 * channel.output_scale / channel.input_scale;
+  return learned.scale >= least && UseLearned(channel, learned).total() <= kAccumulatorLimit;
+}
+
 class Quantizer {
  public:
-  Quantizer(const ModelPackage& package, const Calibration& calibration, QuantizedGraph graph)
-      : package_(package), calibration_(calibration) {
+  Quantizer(const ModelPackage& package, const Calibration& calibration, QuantizedGraph graph,
+            std::vector<const ReconstructedLayer*> learned,
+            std::map<std::pair<int, int>, double> learned_scales)
+      : package_(package),
+        calibration_(calibration),
+        learned_(std::move(learned)),
+        learned_scales_(std::move(learned_scales)) {
     model_.graph = std::move(graph);
   }
 
@@ -175,7 +209,10 @@ class Quantizer {
   absl::Status SetScale(int tensor, int group) {
     const TensorType type = Tensor(tensor).type;
     const GroupScales& scales = calibration_.groups[group];
-    const double scale = type.bits == 16 ? scales.output_scale : scales.by_bits[type.bits];
+    const auto learned = learned_scales_.find({group, type.bits});
+    const double scale = learned != learned_scales_.end() ? learned->second
+                         : type.bits == 16                ? scales.output_scale
+                                                          : scales.by_bits[type.bits];
     if (!(scale >= kLeastScale && scale <= kMostScale)) {
       return absl::InvalidArgumentError(
           fmt::format("calibration: group {} (tensor '{}'): scale {} for {}; needed {} to {}",
@@ -225,7 +262,10 @@ class Quantizer {
           .input_scale = model_.scales[step.inputs[0]],
           .output_scale = model_.scales[step.output],
           .largest_input = static_cast<double>(Tensor(step.inputs[0]).type.largest_magnitude())};
-      const ChannelIntegers integers = QuantizeChannel(channel);
+      const std::optional<LearnedChannel> learned = LearnedOf(step.layer, out, per_channel);
+      const ChannelIntegers integers = learned.has_value() && IsUsable(channel, *learned)
+                                           ? UseLearned(channel, *learned)
+                                           : QuantizeChannel(channel);
       if (integers.total() > kAccumulatorLimit) {
         return absl::ResourceExhaustedError(fmt::format(
             "layer '{}': output channel {}: the accumulator can reach {:.0f}; the limit "
@@ -235,6 +275,13 @@ class Quantizer {
       AppendChannel(conv, integers, numbers);
     }
     return numbers;
+  }
+
+  std::optional<LearnedChannel> LearnedOf(int layer, int64_t out, size_t per_channel) const {
+    const ReconstructedLayer* learned = learned_[layer];
+    if (learned == nullptr) return std::nullopt;
+    return LearnedChannel{std::span(learned->weights).subspan(out * per_channel, per_channel),
+                          learned->scales[out], learned->biases[out]};
   }
 
   // From the floats' order [in / groups][kernel] to the integers' [kernel][in / groups].
@@ -309,16 +356,84 @@ class Quantizer {
 
   const ModelPackage& package_;
   const Calibration& calibration_;
+  const std::vector<const ReconstructedLayer*> learned_;        // per layer, or null
+  const std::map<std::pair<int, int>, double> learned_scales_;  // of (group, bits)
   QuantizedModel model_;
 };
+
+absl::Status CheckFits(const Reconstruction& reconstruction, const ModelPackage& package,
+                       size_t groups) {
+  for (const ReconstructedLayer& learned : reconstruction.layers) {
+    const size_t layers = package.weights.layers.size();
+    if (learned.layer < 0 || static_cast<size_t>(learned.layer) >= layers) {
+      return absl::InvalidArgumentError(fmt::format("reconstruction: layer {}; network '{}' has {}",
+                                                    learned.layer, package.graph.name, layers));
+    }
+    const LayerWeights& layer = package.weights.layers[learned.layer];
+    const size_t channels = layer.bias.size();
+    if (learned.weights.size() == layer.weights.size() && learned.scales.size() == channels &&
+        learned.biases.size() == channels) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        fmt::format("reconstruction: layer {}: {} weights, {} scales, {} biases; needed {}, {}, {}",
+                    learned.layer, learned.weights.size(), learned.scales.size(),
+                    learned.biases.size(), layer.weights.size(), channels, channels));
+  }
+  for (const ReconstructedScale& scale : reconstruction.input_scales) {
+    if (scale.group >= 0 && static_cast<size_t>(scale.group) < groups) continue;
+    return absl::InvalidArgumentError(fmt::format("reconstruction: group {}; network '{}' has {}",
+                                                  scale.group, package.graph.name, groups));
+  }
+  return absl::OkStatus();
+}
+
+struct LearnedLayer {
+  const Reconstruction* reconstruction = nullptr;
+  const ReconstructedLayer* layer = nullptr;
+};
+
+LearnedLayer FindLearned(Reconstructions reconstructions, int layer, const LayerBits& bits) {
+  for (const Reconstruction* reconstruction : reconstructions) {
+    for (const ReconstructedLayer& learned : reconstruction->layers) {
+      if (learned.layer == layer && learned.bits == bits) return {reconstruction, &learned};
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
                                         const BitScheme& scheme) {
+  return Quantize(package, calibration, {}, scheme);
+}
+
+absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
+                                        Reconstructions reconstructions, const BitScheme& scheme) {
   MICO_ASSIGN_OR_RETURN(QuantizedGraph graph,
                         LowerGraph(package.graph, calibration.input_non_negative, scheme));
-  return Quantizer(package, calibration, std::move(graph)).Run();
+  const ValueGroups groups = GroupValues(package.graph, calibration.input_non_negative);
+  for (const Reconstruction* reconstruction : reconstructions) {
+    MICO_RETURN_IF_ERROR(CheckFits(*reconstruction, package, groups.producers.size()));
+  }
+  std::vector<const ReconstructedLayer*> layers;
+  std::map<std::pair<int, int>, double> scales;
+  for (const int node : package.graph.QuantizedLayers()) {
+    const auto layer = static_cast<int>(layers.size());
+    const LearnedLayer learned = FindLearned(reconstructions, layer, scheme[layer]);
+    layers.push_back(learned.layer);
+    if (learned.layer == nullptr) continue;
+    const int group = groups.group_of_value[package.graph.nodes[node].inputs[0]];
+    for (const ReconstructedScale& scale : learned.reconstruction->input_scales) {
+      if (scale.group != group ||
+          learned.reconstruction->bits.input_bits != scheme[layer].input_bits)
+        continue;
+      scales.try_emplace({group, scheme[layer].input_bits}, scale.scale);
+    }
+  }
+  return Quantizer(package, calibration, std::move(graph), std::move(layers), std::move(scales))
+      .Run();
 }
 
 }  // namespace mico

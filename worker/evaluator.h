@@ -14,6 +14,7 @@
 #include "quant/bit_scheme.h"
 #include "quant/calibration.h"
 #include "quant/quantized_model.h"
+#include "quant/reconstruction.h"
 #include "quant/score.h"
 
 namespace mico {
@@ -62,11 +63,30 @@ class Evaluator {
                                                        Metric metric,
                                                        const KeepGoing& keep_going) = 0;
 
-  // Quantizes and runs every scheme on `samples` (0: all) of `split`, in the integers of the
+  // Learns integers for the uniform network at `bits` from `train_samples` (0: all) of the train
+  // split, chosen by `seed`; labels are not looked at. The same call may give other integers on
+  // another machine.
+  virtual absl::StatusOr<Reconstruction> Reconstruct(const ModelPackage& package,
+                                                     const Calibration& calibration,
+                                                     const Dataset& dataset, const LayerBits& bits,
+                                                     int64_t train_samples, uint64_t seed,
+                                                     const KeepGoing& keep_going) = 0;
+
+  // Without any.
+  absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
+                                                      const Calibration& calibration,
+                                                      const Dataset& dataset, Split split,
+                                                      int64_t samples, Metric metric,
+                                                      std::span<const BitScheme> schemes,
+                                                      const KeepGoing& keep_going) {
+    return Evaluate(package, calibration, {}, dataset, split, samples, metric, schemes, keep_going);
+  }
+  // Quantizes, with what `reconstructions` know, and runs every scheme on `samples` (0: all) of `split`, in the integers of the
   // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less. Scores
   // are the same bits for any number of threads and size of batches.
   virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                               const Calibration& calibration,
+                                                              const Reconstructions& reconstructions,
                                                               const Dataset& dataset, Split split,
                                                               int64_t samples, Metric metric,
                                                               std::span<const BitScheme> schemes,

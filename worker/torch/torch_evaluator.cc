@@ -14,6 +14,7 @@
 #include "worker/torch/integer_network.h"
 #include "worker/torch/measure_statistics.h"
 #include "worker/torch/parallel_batches.h"
+#include "worker/torch/reconstruct.h"
 #include "worker/torch/run_over.h"
 #include "worker/torch/runtime.h"
 #include "worker/torch/sample_reader.h"
@@ -125,6 +126,7 @@ struct TorchEvaluator::State {
   absl::StatusOr<Score> FloatScore(const ModelPackage& package, const Dataset& dataset, Split split,
                                    Metric metric, const KeepGoing& keep_going);
   absl::Status QuantizeAll(const ModelPackage& package, const Calibration& calibration,
+                           const Reconstructions& reconstructions,
                            std::span<const BitScheme> schemes,
                            std::span<SchemeOutcome> outcomes) const;
 };
@@ -186,12 +188,14 @@ absl::StatusOr<Score> TorchEvaluator::State::FloatScore(const ModelPackage& pack
 
 absl::Status TorchEvaluator::State::QuantizeAll(const ModelPackage& package,
                                                 const Calibration& calibration,
+                                                const Reconstructions& reconstructions,
                                                 std::span<const BitScheme> schemes,
                                                 std::span<SchemeOutcome> outcomes) const {
   const auto quantize = [&](Batch batch) {
     SchemeOutcome& outcome = outcomes[batch.first];
     const auto start = std::chrono::steady_clock::now();
-    absl::StatusOr<QuantizedModel> model = Quantize(package, calibration, schemes[batch.first]);
+    absl::StatusOr<QuantizedModel> model =
+        Quantize(package, calibration, reconstructions, schemes[batch.first]);
     outcome.status = model.status();
     if (model.ok()) {
       outcome.model = std::move(*model);
@@ -237,10 +241,24 @@ absl::StatusOr<CalibrationOutcome> TorchEvaluator::Calibrate(const ModelPackage&
   return outcome;
 }
 
-absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
+absl::StatusOr<Reconstruction> TorchEvaluator::Reconstruct(
     const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
-    Split split, int64_t samples, Metric metric, std::span<const BitScheme> schemes,
-    const KeepGoing& keep_going) {
+    const LayerBits& bits, int64_t train_samples, uint64_t seed, const KeepGoing& keep_going) {
+  const std::vector<int64_t> indices = ChooseSamples(dataset.train.count, train_samples, seed);
+  ReconstructionWish wish;
+  wish.bits = bits;
+  wish.options.threads = state_->crew.threads;
+  wish.options.seed = seed;
+  MICO_ASSIGN_OR_RETURN(
+      ReconstructionOutcome outcome,
+      mico::Reconstruct(package, calibration, dataset, indices, wish, keep_going));
+  return std::move(outcome.reconstruction);
+}
+
+absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
+    const ModelPackage& package, const Calibration& calibration,
+    const Reconstructions& reconstructions, const Dataset& dataset, Split split, int64_t samples,
+    Metric metric, std::span<const BitScheme> schemes, const KeepGoing& keep_going) {
   MICO_RETURN_IF_ERROR(CheckFit(package, dataset, metric));
   const std::vector<int64_t> indices =
       ChooseSamples(dataset.split(split).count, samples, kEvaluationSeed);
@@ -253,8 +271,8 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
   for (size_t first = 0; first < schemes.size(); first += kSchemesTogether) {
     const size_t count = std::min(kSchemesTogether, schemes.size() - first);
     const std::span<SchemeOutcome> group = std::span(outcomes).subspan(first, count);
-    MICO_RETURN_IF_ERROR(
-        state_->QuantizeAll(package, calibration, schemes.subspan(first, count), group));
+    MICO_RETURN_IF_ERROR(state_->QuantizeAll(package, calibration, reconstructions,
+                                             schemes.subspan(first, count), group));
     const double done = static_cast<double>(first) + 1.0;
     MICO_RETURN_IF_ERROR(EvaluateModels(
         state_->crew, dataset, split, indices, metric, *reference, group,

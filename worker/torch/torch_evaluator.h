@@ -29,12 +29,15 @@ class TorchEvaluator : public Evaluator {
   absl::StatusOr<CalibrationOutcome> Calibrate(const ModelPackage& package, const Dataset& dataset,
                                                int64_t train_samples, uint64_t seed, Metric metric,
                                                const KeepGoing& keep_going) override;
-  absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
-                                                      const Calibration& calibration,
-                                                      const Dataset& dataset, Split split,
-                                                      int64_t samples, Metric metric,
-                                                      std::span<const BitScheme> schemes,
-                                                      const KeepGoing& keep_going) override;
+  absl::StatusOr<Reconstruction> Reconstruct(const ModelPackage& package,
+                                             const Calibration& calibration, const Dataset& dataset,
+                                             const LayerBits& bits, int64_t train_samples,
+                                             uint64_t seed, const KeepGoing& keep_going) override;
+  using Evaluator::Evaluate;
+  absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(
+      const ModelPackage& package, const Calibration& calibration,
+      const Reconstructions& reconstructions, const Dataset& dataset, Split split, int64_t samples,
+      Metric metric, std::span<const BitScheme> schemes, const KeepGoing& keep_going) override;
 
   // The float network's outputs, parallel to graph.outputs, for samples [first, first + count) of a
   // split: each output sample after sample, NHWC.
