@@ -206,7 +206,19 @@ ALTER TABLE datasets ADD COLUMN preparation_channels INTEGER;
 ALTER TABLE datasets ADD COLUMN warnings TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array<std::string_view, 3> kMigrations{kFirst, kMetrics, kDatasetReports};
+// Integers that have been learned, once for all jobs with the same network, data and recipe; and
+// those that a job's evaluations use.
+constexpr std::string_view kReconstructions = R"sql(
+CREATE TABLE reconstructions (
+  key TEXT PRIMARY KEY,
+  digest TEXT NOT NULL REFERENCES blobs(digest)
+) STRICT;
+
+ALTER TABLE jobs ADD COLUMN reconstructions TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array<std::string_view, 4> kMigrations{kFirst, kMetrics, kDatasetReports,
+                                                      kReconstructions};
 
 }  // namespace
 

@@ -60,6 +60,37 @@ absl::StatusOr<ProfileTask> FromProto(const v1::ProfileTask& message) {
   return task;
 }
 
+v1::ReconstructTask ToProto(const ReconstructTask& task) {
+  v1::ReconstructTask message;
+  message.set_model_digest(task.model.hex());
+  message.set_dataset_digest(task.dataset.hex());
+  message.set_calibration_digest(task.calibration.hex());
+  message.set_weight_bits(task.bits.weight_bits);
+  message.set_input_bits(task.bits.input_bits);
+  message.set_train_samples(task.train_samples);
+  message.set_seed(task.seed);
+  return message;
+}
+
+absl::StatusOr<ReconstructTask> FromProto(const v1::ReconstructTask& message) {
+  ReconstructTask task;
+  MICO_ASSIGN_OR_RETURN(task.model, ReadDigest("reconstruct.model_digest", message.model_digest()));
+  MICO_ASSIGN_OR_RETURN(task.dataset,
+                        ReadDigest("reconstruct.dataset_digest", message.dataset_digest()));
+  MICO_ASSIGN_OR_RETURN(task.calibration,
+                        ReadDigest("reconstruct.calibration_digest", message.calibration_digest()));
+  const auto [least, most] = std::minmax(message.weight_bits(), message.input_bits());
+  if (least < 1 || most > 8) {
+    return Bad("reconstruct.bits",
+               fmt::format("w{}a{}", message.weight_bits(), message.input_bits()), "widths of 1-8");
+  }
+  MICO_RETURN_IF_ERROR(CheckNotNegative("reconstruct.train_samples", message.train_samples()));
+  task.bits = {message.weight_bits(), message.input_bits()};
+  task.train_samples = message.train_samples();
+  task.seed = message.seed();
+  return task;
+}
+
 v1::EvaluateTask ToProto(const EvaluateTask& task) {
   v1::EvaluateTask message;
   message.set_model_digest(task.model.hex());
@@ -70,6 +101,9 @@ v1::EvaluateTask ToProto(const EvaluateTask& task) {
   for (const BitScheme& scheme : task.schemes) *message.add_schemes() = mico::ToProto(scheme);
   message.set_upload_models(task.upload_models);
   message.set_metric(MetricName(task.metric));
+  for (const Digest& digest : task.reconstructions) {
+    message.add_reconstruction_digests(digest.hex());
+  }
   return message;
 }
 
@@ -90,6 +124,12 @@ absl::StatusOr<EvaluateTask> FromProto(const v1::EvaluateTask& message) {
   }
   task.upload_models = message.upload_models();
   MICO_ASSIGN_OR_RETURN(task.metric, ReadMetric("evaluate.metric", message.metric()));
+  MICO_RETURN_IF_ERROR(CheckCount("evaluate.reconstruction_digests",
+                                  message.reconstruction_digests_size(), kMostReconstructions));
+  for (const std::string& digest : message.reconstruction_digests()) {
+    MICO_ASSIGN_OR_RETURN(Digest read, ReadDigest("evaluate.reconstruction_digests", digest));
+    task.reconstructions.push_back(std::move(read));
+  }
   return task;
 }
 
@@ -134,6 +174,9 @@ void SetTask(const EvaluateTask& task, v1::TaskOrder& message) {
 void SetTask(const ArtifactTask& task, v1::TaskOrder& message) {
   *message.mutable_artifact() = ToProto(task);
 }
+void SetTask(const ReconstructTask& task, v1::TaskOrder& message) {
+  *message.mutable_reconstruct() = ToProto(task);
+}
 
 // --- results
 
@@ -171,6 +214,10 @@ void SetResult(const ArtifactResult& result, v1::TaskResult& message) {
   out.set_measured_count(result.measured_count);
   out.set_measured_flash_bytes(result.measured_flash_bytes);
   out.set_measured_ram_bytes(result.measured_ram_bytes);
+}
+
+void SetResult(const ReconstructResult& result, v1::TaskResult& message) {
+  message.mutable_reconstruct()->set_reconstruction_digest(result.reconstruction.hex());
 }
 
 absl::StatusOr<CalibrateResult> FromProto(const v1::CalibrateResult& message) {
@@ -295,11 +342,15 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.artifact()));
       return order;
     }
+    case v1::TaskOrder::kReconstruct: {
+      MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.reconstruct()));
+      return order;
+    }
     case v1::TaskOrder::TASK_NOT_SET:
       break;
   }
   return Bad("order.task", "none that this version knows",
-             "calibrate, profile, evaluate or artifact");
+             "calibrate, profile, evaluate, artifact or reconstruct");
 }
 
 v1::TaskResult ToProto(const TaskResult& result) {
@@ -342,6 +393,13 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
     }
     case v1::TaskResult::kArtifact: {
       MICO_ASSIGN_OR_RETURN(result.result, FromProto(message.artifact()));
+      return result;
+    }
+    case v1::TaskResult::kReconstruct: {
+      MICO_ASSIGN_OR_RETURN(const Digest reconstruction,
+                            ReadDigest("reconstruct.reconstruction_digest",
+                                       message.reconstruct().reconstruction_digest()));
+      result.result = ReconstructResult{reconstruction};
       return result;
     }
     case v1::TaskResult::RESULT_NOT_SET:

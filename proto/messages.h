@@ -45,6 +45,17 @@ struct ProfileResult {
   Digest latency_table;
 };
 
+struct ReconstructTask {
+  Digest model, dataset, calibration;
+  LayerBits bits;
+  int64_t train_samples = 0;
+  uint64_t seed = 0;
+  friend bool operator==(const ReconstructTask&, const ReconstructTask&) = default;
+};
+struct ReconstructResult {
+  Digest reconstruction;
+};
+
 struct EvaluateTask {
   Digest model, dataset, calibration;
   Split split = Split::kVal;
@@ -52,6 +63,7 @@ struct EvaluateTask {
   std::vector<BitScheme> schemes;
   bool upload_models = false;
   Metric metric = Metric::kTop1;
+  std::vector<Digest> reconstructions;  // blobs; of several that know a layer the first counts
   friend bool operator==(const EvaluateTask&, const EvaluateTask&) = default;
 };
 struct SchemeResult {
@@ -80,14 +92,15 @@ struct ArtifactResult {
   int64_t measured_flash_bytes = 0, measured_ram_bytes = 0;
 };
 
-using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask>;
-// "calibrate" | "profile" | "evaluate" | "artifact"
+using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask, ReconstructTask>;
+// "calibrate" | "profile" | "evaluate" | "artifact" | "reconstruct"
 std::string_view KindOf(const Task& task);
 
 // What became of a task: an error, or the result of the task's kind.
 struct TaskResult {
   absl::Status status;
-  std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult>
+  std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult,
+               ReconstructResult>
       result;
 };
 
@@ -154,6 +167,11 @@ struct RequestedLimits {
   friend bool operator==(const RequestedLimits&, const RequestedLimits&) = default;
 };
 
+// How trials get their integers before anything is trained with labels.
+enum class PtqMode { kFast, kReconstruct };
+// "fast" | "reconstruct"
+std::string_view ToString(PtqMode mode);
+
 struct JobSpec {
   std::string model_name;
   Digest model;  // blob: ONNX
@@ -166,6 +184,7 @@ struct JobSpec {
   uint64_t seed = 0;
   int64_t calibration_samples = 256;
   Metric metric = Metric::kTop1;
+  PtqMode ptq = PtqMode::kFast;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 

@@ -47,6 +47,9 @@ Coordinator::Delivery Coordinator::ReadDelivery(const WorkerReport& report) cons
   if (const auto* calibrate = std::get_if<CalibrateResult>(&result))
     size_of(calibrate->calibration);
   if (const auto* artifact = std::get_if<ArtifactResult>(&result)) size_of(artifact->artifact);
+  if (const auto* reconstruct = std::get_if<ReconstructResult>(&result)) {
+    size_of(reconstruct->reconstruction);
+  }
   if (const auto* profile = std::get_if<ProfileResult>(&result)) {
     const absl::StatusOr<std::string> text = blobs_.Read(profile->latency_table, 256 << 20);
     absl::StatusOr<LatencyTable> table =

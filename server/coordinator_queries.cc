@@ -383,9 +383,9 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
                              trial.trial.scheme, trial.trial.val, trial.test,     trial.trial.cost};
   } else {
     task.purpose = Purpose::kModels;
-    task.task =
-        EvaluateTask{record.package,       record.dataset, record.calibration,    Split::kVal, 1,
-                     {trial.trial.scheme}, true,           trial.trial.val.metric};
+    task.task = EvaluateTask{
+        record.package,       record.dataset, record.calibration,     Split::kVal,           1,
+        {trial.trial.scheme}, true,           trial.trial.val.metric, record.reconstructions};
   }
   AddTask(std::move(task), change);
 }

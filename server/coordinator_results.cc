@@ -90,6 +90,9 @@ void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
     case Purpose::kCalibrate:
       ApplyCalibration(task, std::get<CalibrateResult>(result.result), delivery, change);
       break;
+    case Purpose::kReconstruct:
+      ApplyReconstruction(task, std::get<ReconstructResult>(result.result), delivery, change);
+      break;
     case Purpose::kProfile:
       ApplyProfile(task, *delivery.table, change);
       break;
@@ -142,6 +145,18 @@ void Coordinator::ApplyCalibration(const OpenTask& task, const CalibrateResult& 
         transaction.AddBlob(record.digest, bytes, now);
         transaction.AddCalibration(record);
       });
+  AdvanceAll(change);
+}
+
+void Coordinator::ApplyReconstruction(const OpenTask& task, const ReconstructResult& result,
+                                      const Delivery& delivery, PendingChange& change) {
+  const std::string key = ReconstructionKey(std::get<ReconstructTask>(task.task));
+  reconstructions_[key] = result.reconstruction;
+  change.Add([key, digest = result.reconstruction, bytes = delivery.blob_bytes,
+              now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.AddBlob(digest, bytes, now);
+    transaction.AddReconstruction(key, digest);
+  });
   AdvanceAll(change);
 }
 
@@ -312,6 +327,7 @@ void Coordinator::GiveUp(const OpenTask& task, const std::string& error, Pending
   Job* job = found == jobs_.end() ? nullptr : &found->second;
   switch (task.purpose) {
     case Purpose::kCalibrate:
+    case Purpose::kReconstruct:
     case Purpose::kProfile:
       if (job != nullptr && !HasEnded(job->record.state)) {
         EndJob(*job, JobState::kFailed, fmt::format("{}: {}", ToString(task.purpose), error),

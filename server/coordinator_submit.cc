@@ -184,6 +184,18 @@ absl::StatusOr<Coordinator::CheckedSpec> Coordinator::Check(const JobSpec& spec)
   MICO_ASSIGN_OR_RETURN(checked.calibration, store_.Read([&](StoreView& view) {
     return view.FindCalibration(checked.calibration_key);
   }));
+  if (!checked.calibration) return checked;
+  JobRecord record;
+  record.package = checked.model.package;
+  record.dataset = spec.dataset;
+  record.calibration = checked.calibration->digest;
+  for (const ReconstructTask& task : ReconstructionsFor(record, spec, *checked.problem)) {
+    const std::string key = ReconstructionKey(task);
+    MICO_ASSIGN_OR_RETURN(const std::optional<Digest> known, store_.Read([&](StoreView& view) {
+      return view.FindReconstruction(key);
+    }));
+    if (known) checked.reconstructions[key] = *known;
+  }
   return checked;
 }
 
@@ -289,6 +301,7 @@ absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id, 
       job.dataset = checked.dataset;
       job.problem = checked.problem;
       if (checked.calibration) calibrations_[checked.calibration_key] = *checked.calibration;
+      reconstructions_.insert(checked.reconstructions.begin(), checked.reconstructions.end());
       JobRecord& record = job.record;
       record.id = id;
       record.spec = SerializeDeterministically(ToProto(spec));

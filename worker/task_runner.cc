@@ -72,10 +72,16 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
   MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
+  std::vector<std::shared_ptr<const Reconstruction>> learned;
+  std::vector<const Reconstruction*> reconstructions;
+  for (const Digest& digest : task.reconstructions) {
+    MICO_ASSIGN_OR_RETURN(learned.emplace_back(), FetchReconstruction(digest, control));
+    reconstructions.push_back(learned.back().get());
+  }
   MICO_ASSIGN_OR_RETURN(
       const std::vector<SchemeOutcome> outcomes,
-      evaluator_->Evaluate(*model, *calibration, *dataset, task.split, task.samples, task.metric,
-                           task.schemes, control.AsKeepGoing()));
+      evaluator_->Evaluate(*model, *calibration, reconstructions, *dataset, task.split,
+                           task.samples, task.metric, task.schemes, control.AsKeepGoing()));
   EvaluateResult result;
   for (const SchemeOutcome& outcome : outcomes) {
     SchemeResult& scheme = result.schemes.emplace_back();
@@ -91,6 +97,22 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
     MICO_ASSIGN_OR_RETURN(scheme.quantized,
                           blobs_.Put(Serialize(outcome.model), &control.cancelled));
   }
+  return result;
+}
+
+absl::StatusOr<ReconstructResult> TaskRunner::Do(const ReconstructTask& task,
+                                                 TaskControl& control) {
+  if (evaluator_ == nullptr) return absl::FailedPreconditionError("this worker does not evaluate");
+  MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
+  MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
+  MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
+  MICO_ASSIGN_OR_RETURN(
+      const Reconstruction reconstruction,
+      evaluator_->Reconstruct(*model, *calibration, *dataset, task.bits, task.train_samples,
+                              task.seed, control.AsKeepGoing()));
+  ReconstructResult result;
+  MICO_ASSIGN_OR_RETURN(result.reconstruction,
+                        blobs_.Put(Serialize(reconstruction), &control.cancelled));
   return result;
 }
 
@@ -155,6 +177,16 @@ absl::StatusOr<std::shared_ptr<const Calibration>> TaskRunner::FetchCalibration(
     absl::StatusOr<Calibration> calibration = ParseCalibration(bytes);
     return calibration.ok() ? std::move(calibration)
                             : About("calibration", digest, calibration.status());
+  });
+}
+
+absl::StatusOr<std::shared_ptr<const Reconstruction>> TaskRunner::FetchReconstruction(
+    const Digest& digest, TaskControl& control) {
+  return reconstructions_.Get(digest, [&]() -> absl::StatusOr<Reconstruction> {
+    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(digest, &control.cancelled));
+    absl::StatusOr<Reconstruction> reconstruction = ParseReconstruction(bytes);
+    return reconstruction.ok() ? std::move(reconstruction)
+                               : About("reconstruction", digest, reconstruction.status());
   });
 }
 

@@ -58,6 +58,7 @@ class TaskRunner : public TaskExecutor {
   absl::StatusOr<EvaluateResult> Do(const EvaluateTask& task, TaskControl& control);
   absl::StatusOr<ProfileResult> Do(const ProfileTask& task, TaskControl& control);
   absl::StatusOr<ArtifactResult> Do(const ArtifactTask& task, TaskControl& control);
+  absl::StatusOr<ReconstructResult> Do(const ReconstructTask& task, TaskControl& control);
 
   absl::StatusOr<std::shared_ptr<const ModelPackage>> FetchModel(const Digest& digest,
                                                                  TaskControl& control);
@@ -65,6 +66,8 @@ class TaskRunner : public TaskExecutor {
                                                               TaskControl& control);
   absl::StatusOr<std::shared_ptr<const Calibration>> FetchCalibration(const Digest& digest,
                                                                       TaskControl& control);
+  absl::StatusOr<std::shared_ptr<const Reconstruction>> FetchReconstruction(const Digest& digest,
+                                                                            TaskControl& control);
   CompilerOptions CompilerOptionsFor(TaskControl& control) const;
 
   BlobCache& blobs_;
@@ -74,6 +77,7 @@ class TaskRunner : public TaskExecutor {
   RecentlyUsed<ModelPackage> models_{4};
   RecentlyUsed<Dataset> datasets_{2};
   RecentlyUsed<Calibration> calibrations_{4};
+  RecentlyUsed<Reconstruction> reconstructions_{64};
 };
 
 }  // namespace mico

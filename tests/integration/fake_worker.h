@@ -54,6 +54,7 @@ class FakeWorker {
   TaskResult Profile(const ProfileTask& task);
   TaskResult Evaluate(const EvaluateTask& task);
   TaskResult MakeArtifact(const ArtifactTask& task);
+  TaskResult Reconstruct(const ReconstructTask& task);
 
   std::string id_;
   std::unique_ptr<v1::WorkerService::Stub> workers_;

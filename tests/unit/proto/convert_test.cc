@@ -102,7 +102,8 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   const BitScheme scheme = BitScheme::Parse("w8a8,w4a4").value();
   const std::vector<Task> tasks{
       CalibrateTask{m, d, 256, 7, Metric::kAuc}, ProfileTask{"t", "key", {"conv one", "conv two"}},
-      EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true, Metric::kTop5},
+      EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true, Metric::kTop5, {m, c}},
+      ReconstructTask{m, d, c, {2, 4}, 1024, 7},
       ArtifactTask{m,
                    m,
                    d,
@@ -154,10 +155,21 @@ TEST(Convert, ResultsThatAreNotNumbersAreRefused) {
   EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("schemes.kl"));
 }
 
+TEST(Convert, ReconstructionsOfWidthsThatAreNoneAreRefused) {
+  const Digest d = Digest::Of("d");
+  const auto refusal = [&](const LayerBits& bits) {
+    const TaskOrder order{"l", "9", 1, ReconstructTask{d, d, d, bits, 1024, 7}};
+    return MessageOf(FromProto(ToProto(order)).status());
+  };
+  EXPECT_THAT(refusal({0, 4}), HasSubstr("reconstruct.bits: w0a4"));
+  EXPECT_THAT(refusal({4, 9}), HasSubstr("reconstruct.bits: w4a9"));
+}
+
 TEST(Convert, SpecsGetTheirDefaults) {
   const absl::StatusOr<JobSpec> spec = FromProto(GoodSpec());
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->strategy, "sensitivity");
+  EXPECT_EQ(spec->ptq, PtqMode::kFast);
   EXPECT_EQ(spec->trials, 64);
   EXPECT_EQ(spec->calibration_samples, 256);
   EXPECT_EQ(FromProto(ToProto(*spec)).value(), *spec);
