@@ -84,6 +84,9 @@ void AddSubmit(CLI::App& app, Command& command) {
                    "Limit on val for top1, top5 and auc: 90%, 0.9 or 0.98x");
   verb->add_option("--max-error", options.max_error, "Limit on val for mse: 0.012 or 1.05x");
   verb->add_option("--strategy", options.strategy, "sensitivity (default), uniform or random");
+  verb->add_option("--ptq", options.ptq,
+                   "fast (default), or reconstruct: learns roundings of 4-bit and narrower weights "
+                   "first, minutes for each pair of widths");
   AddWholeNumber(*verb, "--trials", options.trials,
                  "Evaluations to spend; one on a part of the val images counts in part");
   AddWholeNumber(*verb, "--seed", options.seed, "Of calibration and of random choices");

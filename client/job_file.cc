@@ -83,6 +83,7 @@ absl::Status MergeJobFile(const std::filesystem::path& path, SubmitOptions& opti
       {"target", IntoText(options.target)},
       {"metric", IntoText(options.metric)},
       {"strategy", IntoText(options.strategy)},
+      {"ptq", IntoText(options.ptq)},
       {"max-latency", IntoText(options.max_latency)},
       {"max-ram", IntoText(options.max_ram)},
       {"max-flash", IntoText(options.max_flash)},

@@ -20,7 +20,7 @@ struct GlobalOptions {
 // The fields of a submit as people write them, from flags or from a job file; absent ones take the
 // server's defaults.
 struct SubmitOptions {
-  std::optional<std::string> model, data, target, metric, strategy;
+  std::optional<std::string> model, data, target, metric, strategy, ptq;
   std::optional<std::string> input_shape;  // of a TorchScript model
   std::optional<std::string> max_latency, max_ram, max_flash, min_accuracy, max_error;
   std::optional<int64_t> trials, calibration_samples;

@@ -79,6 +79,7 @@ absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
   spec.set_target(*options.target);
   if (options.metric) spec.set_metric(*options.metric);
   if (options.strategy) spec.set_strategy(*options.strategy);
+  if (options.ptq) spec.set_ptq(*options.ptq);
   if (options.trials) spec.set_trials(*options.trials);
   if (options.seed) spec.set_seed(*options.seed);
   if (options.calibration_samples) spec.set_calibration_samples(*options.calibration_samples);

@@ -278,8 +278,19 @@ ALTER TABLE trials ADD COLUMN floor REAL;
 ALTER TABLE trials ADD COLUMN gave_up INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array<std::string_view, 5> kMigrations{kFirst, kMetrics, kDatasetReports,
-                                                      kConversions, kEvaluations};
+// Integers that have been learned, once for all jobs with the same network, data and recipe; and
+// those that a job's evaluations use.
+constexpr std::string_view kReconstructions = R"sql(
+CREATE TABLE reconstructions (
+  key TEXT PRIMARY KEY,
+  digest TEXT NOT NULL REFERENCES blobs(digest)
+) STRICT;
+
+ALTER TABLE jobs ADD COLUMN reconstructions TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array<std::string_view, 6> kMigrations{
+    kFirst, kMetrics, kDatasetReports, kConversions, kEvaluations, kReconstructions};
 
 }  // namespace
 

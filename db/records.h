@@ -80,6 +80,8 @@ struct JobRecord {
   std::string error, stop_reason;
   std::vector<std::string> warnings;  // one line each
   Digest calibration;                 // empty: not calibrated yet
+  // Blobs that evaluations use, in the order in which they count; empty until all are there.
+  std::vector<Digest> reconstructions;
   Score float_val, float_test;
   Limits limits;  // resolved to absolute numbers as far as they are known
   double hypervolume = 0.0;

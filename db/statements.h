@@ -43,6 +43,8 @@ class StoreView {
   std::vector<TargetRecord> ListTargets();
   std::optional<std::string> FindLatencyTable(const std::string& profile_key);
   std::optional<CalibrationRecord> FindCalibration(const std::string& key);
+  // What AddReconstruction was told.
+  std::optional<Digest> FindReconstruction(const std::string& key);
 
   std::optional<JobRecord> FindJob(const std::string& id);
   // Ids that begin with `prefix`, at most `most`.
@@ -82,6 +84,8 @@ class StoreTransaction : public StoreView {
   // State, error and package change; the rest is written once.
   void PutConversion(const ConversionRecord& conversion);
   void AddCalibration(const CalibrationRecord& calibration);
+  // `key`: what its bytes depend on.
+  void AddReconstruction(const std::string& key, const Digest& digest);
 
   void PutWorker(const WorkerRecord& worker);
   void PutTarget(const TargetRecord& target);

@@ -110,4 +110,17 @@ void StoreTransaction::AddCalibration(const CalibrationRecord& calibration) {
       .Run();
 }
 
+std::optional<Digest> StoreView::FindReconstruction(const std::string& key) {
+  SQLite::Statement& statement =
+      connection_.Prepare("SELECT digest FROM reconstructions WHERE key = ?");
+  Binder(statement).Text(key);
+  return ReadOne<Digest>(statement, [](SQLite::Statement& found) { return Row(found).Hex(); });
+}
+
+void StoreTransaction::AddReconstruction(const std::string& key, const Digest& digest) {
+  SQLite::Statement& statement =
+      connection_.Prepare("INSERT OR IGNORE INTO reconstructions VALUES (?, ?)");
+  Binder(statement).Text(key).Hex(digest).Run();
+}
+
 }  // namespace mico

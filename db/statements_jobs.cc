@@ -17,12 +17,28 @@ constexpr std::array<std::string_view, 6> kJobStates{"preparing", "searching", "
 constexpr std::array<std::string_view, 4> kTrialStates{"waiting", "running", "finished", "failed"};
 constexpr std::array<std::string_view, 3> kArtifactStates{"pending", "ready", "failed"};
 
+// One a line, as people read them.
+std::string JoinDigests(const std::vector<Digest>& digests) {
+  const auto append = [](std::string* text, const Digest& digest) { *text += digest.hex(); };
+  return absl::StrJoin(digests, "\n", append);
+}
+
+std::vector<Digest> SplitDigests(const std::string& text) {
+  std::vector<Digest> digests;
+  for (const std::string& line : SplitLines(text)) {
+    absl::StatusOr<Digest> digest = Digest::FromHex(line);
+    if (!digest.ok()) throw std::runtime_error(std::string(digest.status().message()));
+    digests.push_back(*std::move(digest));
+  }
+  return digests;
+}
+
 #define MICO_JOB_COLUMNS                                                                        \
   "id, spec, target, model_digest, dataset_digest, package_digest, state, error, stop_reason, " \
   "warnings, calibration_digest, metric, float_val_correct, float_val_total, float_val_value, " \
   "float_val_low, float_val_high, float_test_correct, float_test_total, float_test_value, "     \
   "float_test_low, float_test_high, max_latency, max_ram, max_flash, min_accuracy, max_error, " \
-  "hypervolume, layer_names, created_ms, ended_ms"
+  "hypervolume, layer_names, created_ms, ended_ms, reconstructions"
 JobRecord ReadJob(SQLite::Statement& statement) {
   Row row(statement);
   JobRecord job;
@@ -49,6 +65,7 @@ JobRecord ReadJob(SQLite::Statement& statement) {
   job.layer_names = SplitLines(row.Text());
   job.created = row.Time();
   job.ended = row.Time();
+  job.reconstructions = SplitDigests(row.Text());
   return job;
 }
 
@@ -143,7 +160,7 @@ void StoreTransaction::UpdateJob(const JobRecord& job) {
       "float_val_value = ?, float_val_low = ?, float_val_high = ?, float_test_correct = ?, "
       "float_test_total = ?, float_test_value = ?, float_test_low = ?, float_test_high = ?, "
       "max_latency = ?, max_ram = ?, max_flash = ?, min_accuracy = ?, max_error = ?, "
-      "hypervolume = ?, ended_ms = ? WHERE id = ?");
+      "hypervolume = ?, ended_ms = ?, reconstructions = ? WHERE id = ?");
   Binder(statement)
       .Text(ToString(job.state))
       .Text(job.error)
@@ -160,6 +177,7 @@ void StoreTransaction::UpdateJob(const JobRecord& job) {
       .RealOrNull(job.limits.max_error)
       .Real(job.hypervolume)
       .Time(job.ended)
+      .Text(JoinDigests(job.reconstructions))
       .Text(job.id)
       .Run();
 }

@@ -114,6 +114,8 @@ v1::JobSpec ToProto(const JobSpec& spec) {
   message.set_seed(spec.seed);
   message.set_calibration_samples(spec.calibration_samples);
   message.set_metric(MetricName(spec.metric));
+  // As it was before there was a choice.
+  if (spec.ptq != PtqMode::kFast) message.set_ptq(std::string(ToString(spec.ptq)));
   return message;
 }
 
@@ -140,6 +142,11 @@ absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
                "1 to 1000000");
   }
   spec.seed = message.seed();
+  if (message.ptq() == ToString(PtqMode::kReconstruct)) {
+    spec.ptq = PtqMode::kReconstruct;
+  } else if (!message.ptq().empty() && message.ptq() != ToString(PtqMode::kFast)) {
+    return Bad("spec.ptq", fmt::format("'{}'", message.ptq()), "fast or reconstruct");
+  }
   MICO_ASSIGN_OR_RETURN(spec.metric, ReadMetric("spec.metric", message.metric()));
   MICO_RETURN_IF_ERROR(CheckLimitsSuit(spec.limits, spec.metric));
   return spec;

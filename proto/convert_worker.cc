@@ -60,6 +60,37 @@ absl::StatusOr<ProfileTask> FromProto(const v1::ProfileTask& message) {
   return task;
 }
 
+v1::ReconstructTask ToProto(const ReconstructTask& task) {
+  v1::ReconstructTask message;
+  message.set_model_digest(task.model.hex());
+  message.set_dataset_digest(task.dataset.hex());
+  message.set_calibration_digest(task.calibration.hex());
+  message.set_weight_bits(task.bits.weight_bits);
+  message.set_input_bits(task.bits.input_bits);
+  message.set_train_samples(task.train_samples);
+  message.set_seed(task.seed);
+  return message;
+}
+
+absl::StatusOr<ReconstructTask> FromProto(const v1::ReconstructTask& message) {
+  ReconstructTask task;
+  MICO_ASSIGN_OR_RETURN(task.model, ReadDigest("reconstruct.model_digest", message.model_digest()));
+  MICO_ASSIGN_OR_RETURN(task.dataset,
+                        ReadDigest("reconstruct.dataset_digest", message.dataset_digest()));
+  MICO_ASSIGN_OR_RETURN(task.calibration,
+                        ReadDigest("reconstruct.calibration_digest", message.calibration_digest()));
+  const auto [least, most] = std::minmax(message.weight_bits(), message.input_bits());
+  if (least < 1 || most > 8) {
+    return Bad("reconstruct.bits",
+               fmt::format("w{}a{}", message.weight_bits(), message.input_bits()), "widths of 1-8");
+  }
+  MICO_RETURN_IF_ERROR(CheckNotNegative("reconstruct.train_samples", message.train_samples()));
+  task.bits = {message.weight_bits(), message.input_bits()};
+  task.train_samples = message.train_samples();
+  task.seed = message.seed();
+  return task;
+}
+
 v1::EvaluateTask ToProto(const EvaluateTask& task) {
   v1::EvaluateTask message;
   message.set_model_digest(task.model.hex());
@@ -73,6 +104,9 @@ v1::EvaluateTask ToProto(const EvaluateTask& task) {
   message.set_verify_images(task.verify_images);
   if (task.floor.has_value()) message.set_floor(*task.floor);
   message.set_evaluation_version(task.evaluation_version);
+  for (const Digest& digest : task.reconstructions) {
+    message.add_reconstruction_digests(digest.hex());
+  }
   return message;
 }
 
@@ -102,6 +136,12 @@ absl::StatusOr<EvaluateTask> FromProto(const v1::EvaluateTask& message) {
     task.floor = message.floor();
   }
   task.evaluation_version = message.evaluation_version();
+  MICO_RETURN_IF_ERROR(CheckCount("evaluate.reconstruction_digests",
+                                  message.reconstruction_digests_size(), kMostReconstructions));
+  for (const std::string& digest : message.reconstruction_digests()) {
+    MICO_ASSIGN_OR_RETURN(Digest read, ReadDigest("evaluate.reconstruction_digests", digest));
+    task.reconstructions.push_back(std::move(read));
+  }
   return task;
 }
 
@@ -164,6 +204,9 @@ void SetTask(const ArtifactTask& task, v1::TaskOrder& message) {
 void SetTask(const ConvertTask& task, v1::TaskOrder& message) {
   *message.mutable_convert() = ToProto(task);
 }
+void SetTask(const ReconstructTask& task, v1::TaskOrder& message) {
+  *message.mutable_reconstruct() = ToProto(task);
+}
 
 // --- results
 
@@ -206,6 +249,9 @@ void SetResult(const ArtifactResult& result, v1::TaskResult& message) {
 
 void SetResult(const ConvertResult& result, v1::TaskResult& message) {
   message.mutable_convert()->set_package_digest(result.package.hex());
+}
+void SetResult(const ReconstructResult& result, v1::TaskResult& message) {
+  message.mutable_reconstruct()->set_reconstruction_digest(result.reconstruction.hex());
 }
 
 absl::StatusOr<CalibrateResult> FromProto(const v1::CalibrateResult& message) {
@@ -333,13 +379,17 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
     }
     case v1::TaskOrder::kConvert: {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.convert()));
+      break;
+    }
+    case v1::TaskOrder::kReconstruct: {
+      MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.reconstruct()));
       return order;
     }
     case v1::TaskOrder::TASK_NOT_SET:
       break;
   }
   return Bad("order.task", "none that this version knows",
-             "calibrate, profile, evaluate, artifact or convert");
+             "calibrate, profile, evaluate, artifact, convert or reconstruct");
 }
 
 v1::TaskResult ToProto(const TaskResult& result) {
@@ -388,6 +438,13 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
       MICO_ASSIGN_OR_RETURN(const Digest package, ReadDigest("convert.package_digest",
                                                              message.convert().package_digest()));
       result.result = ConvertResult{package};
+      break;
+    }
+    case v1::TaskResult::kReconstruct: {
+      MICO_ASSIGN_OR_RETURN(const Digest reconstruction,
+                            ReadDigest("reconstruct.reconstruction_digest",
+                                       message.reconstruct().reconstruction_digest()));
+      result.result = ReconstructResult{reconstruction};
       return result;
     }
     case v1::TaskResult::RESULT_NOT_SET:

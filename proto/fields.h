@@ -19,6 +19,7 @@ namespace mico::fields {
 // Nothing that we make comes near these; what is larger is a mistake or an attack.
 inline constexpr int kMostLayers = 10'000;
 inline constexpr int kMostSchemes = 10'000;
+inline constexpr int kMostReconstructions = 64;  // one for each pair of widths
 inline constexpr int kMostSignatures = 100'000;
 inline constexpr int kMostTargets = 1'000;
 inline constexpr size_t kMostName = 1'000;

@@ -45,6 +45,17 @@ struct ProfileResult {
   Digest latency_table;
 };
 
+struct ReconstructTask {
+  Digest model, dataset, calibration;
+  LayerBits bits;
+  int64_t train_samples = 0;
+  uint64_t seed = 0;
+  friend bool operator==(const ReconstructTask&, const ReconstructTask&) = default;
+};
+struct ReconstructResult {
+  Digest reconstruction;
+};
+
 struct EvaluateTask {
   Digest model, dataset, calibration;
   Split split = Split::kVal;
@@ -55,6 +66,7 @@ struct EvaluateTask {
   int64_t verify_images = 0;    // of each scheme, with the oracle
   std::optional<double> floor;  // a scheme that stays below may be given up
   int evaluation_version = 0;   // quant/quantized_model.h
+  std::vector<Digest> reconstructions;  // blobs; of several that know a layer the first counts
   friend bool operator==(const EvaluateTask&, const EvaluateTask&) = default;
 };
 struct SchemeResult {
@@ -93,15 +105,16 @@ struct ConvertResult {
   Digest package;
 };
 
-using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask, ConvertTask>;
-// "calibrate" | "profile" | "evaluate" | "artifact" | "convert"
+using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask, ConvertTask,
+                          ReconstructTask>;
+// "calibrate" | "profile" | "evaluate" | "artifact" | "convert" | "reconstruct"
 std::string_view KindOf(const Task& task);
 
 // What became of a task: an error, or the result of the task's kind.
 struct TaskResult {
   absl::Status status;
   std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult,
-               ConvertResult>
+               ConvertResult, ReconstructResult>
       result;
 };
 
@@ -169,6 +182,11 @@ struct RequestedLimits {
   friend bool operator==(const RequestedLimits&, const RequestedLimits&) = default;
 };
 
+// How trials get their integers before anything is trained with labels.
+enum class PtqMode { kFast, kReconstruct };
+// "fast" | "reconstruct"
+std::string_view ToString(PtqMode mode);
+
 struct JobSpec {
   std::string model_name;
   Digest model;  // blob: ONNX, or a ModelPackage that a worker made of TorchScript
@@ -181,6 +199,7 @@ struct JobSpec {
   uint64_t seed = 0;
   int64_t calibration_samples = 256;
   Metric metric = Metric::kTop1;
+  PtqMode ptq = PtqMode::kFast;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 

@@ -13,7 +13,7 @@
 namespace mico {
 namespace {
 
-constexpr std::string_view kMagic = "MICOCAL1";
+constexpr std::string_view kMagic = "MICOCAL2";
 // Below this a tensor counts as all-zero: its scale would not survive the arithmetic on it.
 constexpr double kLeastMagnitude = 0x1p-100;
 constexpr int kThresholds = 100;
@@ -88,6 +88,18 @@ absl::Status CheckStatistics(const TensorStatistics& statistics, const std::stri
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<double>> InputMeans(const Graph& graph, int value,
+                                               std::span<const TensorStatistics> statistics) {
+  const std::vector<double>& means = statistics[value].channel_means;
+  const auto channels = static_cast<size_t>(graph.values[value].shape.channels);
+  const bool fits = means.empty() || means.size() == channels;
+  const auto is_finite = [](double mean) { return std::isfinite(mean); };
+  if (fits && std::all_of(means.begin(), means.end(), is_finite)) return means;
+  return absl::InvalidArgumentError(
+      fmt::format("statistics of '{}': {} means; needed {}, all finite", graph.values[value].name,
+                  means.size(), channels));
 }
 
 // The union of what the producers of one group wrote.
@@ -173,6 +185,10 @@ absl::StatusOr<Calibration> MakeCalibration(const Graph& graph, bool input_non_n
     calibration.groups.push_back(
         ScalesOf(Union(statistics, groups.producers[group]), !groups.non_negative[group]));
   }
+  for (const int layer : graph.QuantizedLayers()) {
+    MICO_ASSIGN_OR_RETURN(calibration.input_means.emplace_back(),
+                          InputMeans(graph, graph.nodes[layer].inputs[0], statistics));
+  }
   return calibration;
 }
 
@@ -185,6 +201,11 @@ std::string Serialize(const Calibration& calibration) {
     writer.F64(group.magnitude);
     for (int bits = 1; bits <= 8; ++bits) writer.F64(group.by_bits[bits]);
     writer.F64(group.output_scale);
+  }
+  writer.U64(calibration.input_means.size());
+  for (const std::vector<double>& means : calibration.input_means) {
+    writer.U64(means.size());
+    for (const double mean : means) writer.F64(mean);
   }
   return writer.Take();
 }
@@ -202,6 +223,14 @@ absl::StatusOr<Calibration> ParseCalibration(std::string_view bytes) {
     for (int bits = 1; bits <= 8; ++bits) group.by_bits[bits] = reader.F64();
     group.output_scale = reader.F64();
     if (!AreScales(group)) reader.Fail("a scale is not positive and finite");
+  }
+  calibration.input_means.resize(reader.Count(sizeof(uint64_t)));
+  for (std::vector<double>& means : calibration.input_means) {
+    means.resize(reader.Count(sizeof(double)));
+    for (double& mean : means) {
+      mean = reader.F64();
+      if (!std::isfinite(mean)) reader.Fail("a mean is not finite");
+    }
   }
   MICO_RETURN_IF_ERROR(reader.Finish());
   return calibration;

@@ -22,6 +22,8 @@ struct TensorStatistics {
   // end), negative and other values apart.
   std::array<int64_t, kBins> negative{};
   std::array<int64_t, kBins> positive{};
+  // The mean of each channel; empty: not measured.
+  std::vector<double> channel_means;
 
   double most_magnitude() const;
 };
@@ -37,13 +39,17 @@ struct GroupScales {
 struct Calibration {
   bool input_non_negative = false;
   std::vector<GroupScales> groups;  // parallel to GroupValues(graph, input_non_negative)
+  // For each quantized layer the mean of each channel of its input in the float network, for bias
+  // correction; of a layer without any, none are known.
+  std::vector<std::vector<double>> input_means;
 };
 
 // The scale with the least squared error for `bits`, over clipping thresholds between 5 % and 100 %
 // of the largest magnitude (100 steps; ties to the larger). An all-zero tensor gets 1.0 / highest.
 double ChooseScale(const TensorStatistics& statistics, int bits, bool is_signed);
 
-// `statistics` parallel to graph.values; only those of producers are read. Pure.
+// `statistics` parallel to graph.values; read are those of producers, and the means of what layers
+// read. Pure.
 absl::StatusOr<Calibration> MakeCalibration(const Graph& graph, bool input_non_negative,
                                             std::span<const TensorStatistics> statistics);
 

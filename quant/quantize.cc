@@ -1,11 +1,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "quant/quantized_model.h"
+#include "quant/reconstruction.h"
 #include "quant/weight_grid.h"
 #include "quant/window.h"
 
@@ -39,11 +43,20 @@ struct Channel {
   std::span<const float> floats;  // [in / groups][kernel_h][kernel_w]
   double scale = 0.0;             // with the least squared error; 0: all weights are zero
   int64_t magnitude_sum = 0;      // of |integer| at that scale
+  std::span<const double> input_means;  // [in / groups]; empty: not known
+  // [in / groups]: what the errors of its integers add up to over the kernel's taps.
+  std::span<const double> weight_errors;
   double bias = 0.0;
   int weight_bits = 8;
   size_t kernel = 1;  // taps
   double input_scale = 1.0, output_scale = 1.0;
   double largest_input = 0.0;
+};
+
+// What has been learned for it.
+struct LearnedChannel {
+  std::span<const int8_t> weights;  // in the floats' order
+  double scale = 1.0, bias = 0.0;
 };
 
 struct ChannelIntegers {
@@ -55,9 +68,31 @@ struct ChannelIntegers {
   double total() const { return products + std::abs(bias) + RoundingTerm(scale); }
 };
 
+// Bias correction (Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization and Bias
+// Correction"): what the errors of the weights add to the output on average. At borders, where
+// padding takes the place of some inputs, this is an approximation.
+double MeanError(const Channel& channel, std::span<const double> errors) {
+  double error = 0.0;
+  for (size_t in = 0; in < channel.input_means.size(); ++in) {
+    error += channel.input_means[in] * errors[in];
+  }
+  return error;
+}
+
+// From the floats' order [in / groups][kernel] to the integers' [kernel][in / groups].
+std::vector<int8_t> Reordered(std::span<const int8_t> weights, size_t kernel) {
+  const size_t in_channels = weights.size() / kernel;
+  std::vector<int8_t> reordered(weights.size());
+  for (size_t i = 0; i < weights.size(); ++i) {
+    reordered[i] = weights[i % in_channels * kernel + i / in_channels];
+  }
+  return reordered;
+}
+
 ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
   ChannelIntegers integers;
   int64_t sum = channel.magnitude_sum;
+  std::vector<double> errors(channel.weight_errors.begin(), channel.weight_errors.end());
   if (weight_scale != channel.scale) {
     sum = 0;
     integers.weights.resize(channel.floats.size());
@@ -68,10 +103,12 @@ ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
                                            channel.weight_bits);
       sum += std::abs(integers.weights[i]);
     }
+    errors = SumErrors(channel.floats, integers.weights, weight_scale, channel.kernel);
   }
   const double real = weight_scale * channel.input_scale;
   integers.products = static_cast<double>(sum) * channel.largest_input;
-  integers.bias = std::floor(channel.bias / real + 0.5);
+  const double bias = channel.bias - MeanError(channel, errors);
+  integers.bias = std::floor(bias / real + 0.5);
   integers.scale = NearestFixedPoint(real / channel.output_scale);
   return integers;
 }
@@ -90,10 +127,35 @@ ChannelIntegers QuantizeChannel(const Channel& channel) {
   return integers;
 }
 
+// ChannelIntegers::total tells whether this can be: the scales of the tensors around may be others
+// than those that it was learned with.
+ChannelIntegers UseLearned(const Channel& channel, const LearnedChannel& learned) {
+  ChannelIntegers integers;
+  integers.weights = Reordered(learned.weights, channel.kernel);
+  int64_t sum = 0;
+  for (const int8_t integer : integers.weights) sum += std::abs(integer);
+  const double real = learned.scale * channel.input_scale;
+  integers.products = static_cast<double>(sum) * channel.largest_input;
+  integers.bias = std::floor(learned.bias / real + 0.5);
+  integers.scale = NearestFixedPoint(real / channel.output_scale);
+  return integers;
+}
+
+bool IsUsable(const Channel& channel, const LearnedChannel& learned) {
+  const double least = 0x1p-30 * channel.output_scale / channel.input_scale;
+  return learned.scale >= least && UseLearned(channel, learned).total() <= kAccumulatorLimit;
+}
+
 class Quantizer {
  public:
-  Quantizer(WeightCache& cache, const Calibration& calibration, QuantizedGraph graph)
-      : cache_(cache), package_(cache.package()), calibration_(calibration) {
+  Quantizer(WeightCache& cache, const Calibration& calibration, QuantizedGraph graph,
+            std::vector<const ReconstructedLayer*> learned,
+            std::map<std::pair<int, int>, double> learned_scales)
+      : cache_(cache),
+        package_(cache.package()),
+        calibration_(calibration),
+        learned_(std::move(learned)),
+        learned_scales_(std::move(learned_scales)) {
     model_.graph = std::move(graph);
   }
 
@@ -116,6 +178,7 @@ class Quantizer {
           fmt::format("calibration has {} groups; network '{}' has {}", calibration_.groups.size(),
                       package_.graph.name, groups.producers.size()));
     }
+    MICO_RETURN_IF_ERROR(CheckMeans());
     model_.scales.assign(model_.graph.tensors.size(), 0.0);
     for (size_t value = 0; value < package_.graph.values.size(); ++value) {
       MICO_RETURN_IF_ERROR(SetScale(static_cast<int>(value), groups.group_of_value[value]));
@@ -127,10 +190,47 @@ class Quantizer {
     return absl::OkStatus();
   }
 
+  absl::Status CheckMeans() const {
+    const std::vector<std::vector<double>>& means = calibration_.input_means;
+    const std::vector<int> layers = package_.graph.QuantizedLayers();
+    if (means.empty()) return absl::OkStatus();
+    if (means.size() != layers.size()) {
+      return absl::InvalidArgumentError(
+          fmt::format("calibration has means of {} layers; network '{}' has {}", means.size(),
+                      package_.graph.name, layers.size()));
+    }
+    const auto is_ordinary = [](double mean) { return std::abs(mean) <= kMostScale; };
+    for (size_t layer = 0; layer < layers.size(); ++layer) {
+      const Node& node = package_.graph.nodes[layers[layer]];
+      const auto channels =
+          static_cast<size_t>(package_.graph.values[node.inputs[0]].shape.channels);
+      const bool fits = means[layer].empty() || means[layer].size() == channels;
+      if (fits && std::all_of(means[layer].begin(), means[layer].end(), is_ordinary)) continue;
+      return absl::InvalidArgumentError(
+          fmt::format("calibration: layer '{}': {} means; needed {}, of at most {}", node.name,
+                      means[layer].size(), channels, kMostScale));
+    }
+    return absl::OkStatus();
+  }
+
+  // Of the inputs that output channel `out` reads.
+  std::span<const double> InputMeans(const Step& step, int64_t out) const {
+    if (calibration_.input_means.empty()) return {};
+    const std::span<const double> means = calibration_.input_means[step.layer];
+    if (means.empty()) return {};
+    const int64_t groups = step.conv().groups;
+    const size_t in_channels = means.size() / groups;
+    const size_t group = out / (step.conv().out_channels / groups);
+    return means.subspan(group * in_channels, in_channels);
+  }
+
   absl::Status SetScale(int tensor, int group) {
     const TensorType type = Tensor(tensor).type;
     const GroupScales& scales = calibration_.groups[group];
-    const double scale = type.bits == 16 ? scales.output_scale : scales.by_bits[type.bits];
+    const auto learned = learned_scales_.find({group, type.bits});
+    const double scale = learned != learned_scales_.end() ? learned->second
+                         : type.bits == 16                ? scales.output_scale
+                                                          : scales.by_bits[type.bits];
     if (!(scale >= kLeastScale && scale <= kMostScale)) {
       return absl::InvalidArgumentError(
           fmt::format("calibration: group {} (tensor '{}'): scale {} for {}; needed {} to {}",
@@ -168,6 +268,7 @@ class Quantizer {
     const LayerWeights& layer = package_.weights.layers[step.layer];
     const ConvAttributes& conv = step.conv();
     const size_t per_channel = layer.weights.size() / conv.out_channels;
+    const size_t in_channels = per_channel / (conv.kernel_height * conv.kernel_width);
     const std::shared_ptr<const LayerIntegers> quantized =
         cache_.Get(step.layer, step.weight_bits);
     StepNumbers numbers;
@@ -178,13 +279,19 @@ class Quantizer {
           .floats = std::span(layer.weights).subspan(out * per_channel, per_channel),
           .scale = quantized->scales[out],
           .magnitude_sum = quantized->magnitude_sums[out],
+          .input_means = InputMeans(step, out),
+          .weight_errors =
+              std::span(quantized->input_errors).subspan(out * in_channels, in_channels),
           .bias = layer.bias[out],
           .weight_bits = step.weight_bits,
           .kernel = static_cast<size_t>(conv.kernel_height * conv.kernel_width),
           .input_scale = model_.scales[step.inputs[0]],
           .output_scale = model_.scales[step.output],
           .largest_input = static_cast<double>(Tensor(step.inputs[0]).type.largest_magnitude())};
-      const ChannelIntegers integers = QuantizeChannel(channel);
+      const std::optional<LearnedChannel> learned = LearnedOf(step.layer, out, per_channel);
+      const ChannelIntegers integers = learned.has_value() && IsUsable(channel, *learned)
+                                           ? UseLearned(channel, *learned)
+                                           : QuantizeChannel(channel);
       if (integers.total() > kAccumulatorLimit) {
         return absl::ResourceExhaustedError(fmt::format(
             "layer '{}': output channel {}: the accumulator can reach {:.0f}; the limit "
@@ -201,6 +308,13 @@ class Quantizer {
     }
     numbers.weights = changed.empty() ? quantized->weights : SharedWeights(std::move(changed));
     return numbers;
+  }
+
+  std::optional<LearnedChannel> LearnedOf(int layer, int64_t out, size_t per_channel) const {
+    const ReconstructedLayer* learned = learned_[layer];
+    if (learned == nullptr) return std::nullopt;
+    return LearnedChannel{std::span(learned->weights).subspan(out * per_channel, per_channel),
+                          learned->scales[out], learned->biases[out]};
   }
 
   absl::StatusOr<StepNumbers> AddNumbers(const Step& step) const {
@@ -262,23 +376,91 @@ class Quantizer {
   WeightCache& cache_;
   const ModelPackage& package_;
   const Calibration& calibration_;
+  const std::vector<const ReconstructedLayer*> learned_;        // per layer, or null
+  const std::map<std::pair<int, int>, double> learned_scales_;  // of (group, bits)
   QuantizedModel model_;
 };
+
+absl::Status CheckFits(const Reconstruction& reconstruction, const ModelPackage& package,
+                       size_t groups) {
+  for (const ReconstructedLayer& learned : reconstruction.layers) {
+    const size_t layers = package.weights.layers.size();
+    if (learned.layer < 0 || static_cast<size_t>(learned.layer) >= layers) {
+      return absl::InvalidArgumentError(fmt::format("reconstruction: layer {}; network '{}' has {}",
+                                                    learned.layer, package.graph.name, layers));
+    }
+    const LayerWeights& layer = package.weights.layers[learned.layer];
+    const size_t channels = layer.bias.size();
+    if (learned.weights.size() == layer.weights.size() && learned.scales.size() == channels &&
+        learned.biases.size() == channels) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        fmt::format("reconstruction: layer {}: {} weights, {} scales, {} biases; needed {}, {}, {}",
+                    learned.layer, learned.weights.size(), learned.scales.size(),
+                    learned.biases.size(), layer.weights.size(), channels, channels));
+  }
+  for (const ReconstructedScale& scale : reconstruction.input_scales) {
+    if (scale.group >= 0 && static_cast<size_t>(scale.group) < groups) continue;
+    return absl::InvalidArgumentError(fmt::format("reconstruction: group {}; network '{}' has {}",
+                                                  scale.group, package.graph.name, groups));
+  }
+  return absl::OkStatus();
+}
+
+struct LearnedLayer {
+  const Reconstruction* reconstruction = nullptr;
+  const ReconstructedLayer* layer = nullptr;
+};
+
+LearnedLayer FindLearned(Reconstructions reconstructions, int layer, const LayerBits& bits) {
+  for (const Reconstruction* reconstruction : reconstructions) {
+    for (const ReconstructedLayer& learned : reconstruction->layers) {
+      if (learned.layer == layer && learned.bits == bits) return {reconstruction, &learned};
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
                                         const BitScheme& scheme) {
+  return Quantize(package, calibration, {}, scheme);
+}
+
+absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
+                                        Reconstructions reconstructions, const BitScheme& scheme) {
   WeightCache cache(package);
-  return Quantize(cache, calibration, scheme);
+  return Quantize(cache, calibration, reconstructions, scheme);
 }
 
 absl::StatusOr<QuantizedModel> Quantize(WeightCache& cache, const Calibration& calibration,
-                                        const BitScheme& scheme) {
-  MICO_ASSIGN_OR_RETURN(
-      QuantizedGraph graph,
-      LowerGraph(cache.package().graph, calibration.input_non_negative, scheme));
-  return Quantizer(cache, calibration, std::move(graph)).Run();
+                                        Reconstructions reconstructions, const BitScheme& scheme) {
+  const ModelPackage& package = cache.package();
+  MICO_ASSIGN_OR_RETURN(QuantizedGraph graph,
+                        LowerGraph(package.graph, calibration.input_non_negative, scheme));
+  const ValueGroups groups = GroupValues(package.graph, calibration.input_non_negative);
+  for (const Reconstruction* reconstruction : reconstructions) {
+    MICO_RETURN_IF_ERROR(CheckFits(*reconstruction, package, groups.producers.size()));
+  }
+  std::vector<const ReconstructedLayer*> layers;
+  std::map<std::pair<int, int>, double> scales;
+  for (const int node : package.graph.QuantizedLayers()) {
+    const auto layer = static_cast<int>(layers.size());
+    const LearnedLayer learned = FindLearned(reconstructions, layer, scheme[layer]);
+    layers.push_back(learned.layer);
+    if (learned.layer == nullptr) continue;
+    const int group = groups.group_of_value[package.graph.nodes[node].inputs[0]];
+    for (const ReconstructedScale& scale : learned.reconstruction->input_scales) {
+      if (scale.group != group ||
+          learned.reconstruction->bits.input_bits != scheme[layer].input_bits)
+        continue;
+      scales.try_emplace({group, scheme[layer].input_bits}, scale.scale);
+    }
+  }
+  return Quantizer(cache, calibration, std::move(graph), std::move(layers), std::move(scales))
+      .Run();
 }
 
 }  // namespace mico

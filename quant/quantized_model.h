@@ -12,7 +12,6 @@
 #include "quant/quantized_graph.h"
 #include "quant/requantize.h"
 #include "quant/shared_weights.h"
-#include "quant/weight_cache.h"
 
 namespace mico {
 
@@ -53,10 +52,6 @@ struct QuantizedModel {
 // the layer's name and the bound if an accumulator could leave int32.
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,
                                         const BitScheme& scheme);
-// The same for the cache's network, with what the cache holds already.
-absl::StatusOr<QuantizedModel> Quantize(WeightCache& cache, const Calibration& calibration,
-                                        const BitScheme& scheme);
-
 // The largest |accumulator| that kConv step `step` could reach, bias and rounding term included,
 // and the same without them (what a convolution alone reaches): numerics.md, "Overflow".
 struct AccumulatorBound {

@@ -7,6 +7,19 @@
 
 namespace mico {
 
+std::vector<double> SumErrors(std::span<const float> floats, std::span<const int8_t> integers,
+                              double scale, size_t taps) {
+  const size_t in_channels = floats.size() / taps;
+  std::vector<double> errors(in_channels, 0.0);
+  for (size_t in = 0; in < in_channels; ++in) {
+    for (size_t tap = 0; tap < taps; ++tap) {
+      errors[in] += scale * integers[tap * in_channels + in] -
+                    static_cast<double>(floats[in * taps + tap]);
+    }
+  }
+  return errors;
+}
+
 LayerIntegers QuantizeLayer(const Graph& graph, const Weights& weights, int layer, int bits) {
   const ConvAttributes& conv = graph.nodes[graph.QuantizedLayers()[layer]].conv();
   const std::vector<float>& floats = weights.layers[layer].weights;
@@ -31,6 +44,9 @@ LayerIntegers QuantizeLayer(const Graph& graph, const Weights& weights, int laye
     }
     integers.scales.push_back(scale);
     integers.magnitude_sums.push_back(sum);
+    const std::vector<double> errors =
+        SumErrors(channel, std::span(all).last(per_channel), scale, kernel);
+    integers.input_errors.insert(integers.input_errors.end(), errors.begin(), errors.end());
   }
   integers.weights = std::move(all);
   return integers;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -19,7 +20,12 @@ struct LayerIntegers {
   std::vector<double> scales;
   SharedWeights weights;                // [out][kernel_h][kernel_w][in / groups]
   std::vector<int64_t> magnitude_sums;  // per output channel: of |integer|
+  std::vector<double> input_errors;     // [out][in / groups]: SumErrors
 };
+// Of one output channel, per input channel: the sum over the taps of scale * integer - float.
+// `floats`: [in / groups][tap]; `integers`: [tap][in / groups].
+std::vector<double> SumErrors(std::span<const float> floats, std::span<const int8_t> integers,
+                              double scale, size_t taps);
 LayerIntegers QuantizeLayer(const Graph& graph, const Weights& weights, int layer, int bits);
 
 // What QuantizeLayer gives for the layers and widths of one network, each computed once: a search

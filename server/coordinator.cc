@@ -48,6 +48,9 @@ Coordinator::Delivery Coordinator::ReadDelivery(const WorkerReport& report) cons
     size_of(calibrate->calibration);
   if (const auto* artifact = std::get_if<ArtifactResult>(&result)) size_of(artifact->artifact);
   if (const auto* convert = std::get_if<ConvertResult>(&result)) ReadConverted(*convert, delivery);
+  if (const auto* reconstruct = std::get_if<ReconstructResult>(&result)) {
+    size_of(reconstruct->reconstruction);
+  }
   if (const auto* profile = std::get_if<ProfileResult>(&result)) {
     const absl::StatusOr<std::string> text = blobs_.Read(profile->latency_table, 256 << 20);
     absl::StatusOr<LatencyTable> table =

@@ -196,7 +196,8 @@ class Coordinator {
     absl::Status status;
     std::optional<LatencyTable> table;
     std::vector<bool> model_stored;  // parallel to the schemes of an evaluation
-    int64_t blob_bytes = 0;          // of the calibration, the artifact or the network
+    // Of the calibration, the reconstruction, the artifact or the network.
+    int64_t blob_bytes = 0;
     ModelRecord model;               // of a conversion, without a name
   };
 
@@ -234,6 +235,7 @@ class Coordinator {
     LatencyTable table;
     std::string calibration_key;
     std::optional<CalibrationRecord> calibration;
+    std::map<std::string, Digest> reconstructions;  // that are there already, by key
   };
 
   Coordinator(Store& store, const BlobStore& blobs, const ModelImporter& importer,
@@ -243,6 +245,8 @@ class Coordinator {
   absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // FailedPrecondition: what this job needs cannot be read; any other error is the database's.
   absl::Status LoadJob(const JobRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Those of a calibrated job that are there.
+  absl::Status RememberReconstructions(const Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAside(JobRecord record, const absl::Status& reason, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status LoadTasks(const std::vector<TaskRecord>& tasks,
@@ -311,6 +315,9 @@ class Coordinator {
   void ApplyCalibration(const OpenTask& task, const CalibrateResult& result,
                         const Delivery& delivery, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyReconstruction(const OpenTask& task, const ReconstructResult& result,
+                           const Delivery& delivery, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplyProfile(const OpenTask& task, const LatencyTable& measured, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplySearch(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
@@ -349,6 +356,8 @@ class Coordinator {
   void Advance(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AdvanceAll(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderCalibration(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OrderReconstructions(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static bool LacksReconstructions(const Job& job);
   void OrderProfile(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How many evaluations on `samples` images (0: all of val) one order carries at most.
   size_t EvaluationsPerOrder(const Job& job, int64_t samples) const
@@ -430,6 +439,7 @@ class Coordinator {
   std::map<std::string, CalibrationRecord> calibrations_ ABSL_GUARDED_BY(mutex_);
   // Those that this process has heard of, by file and shape.
   std::map<std::string, ConversionRecord> conversions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Digest> reconstructions_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Why a worker cannot build for one of its targets, or cannot run programs on it; empty: it can, or
@@ -439,6 +449,11 @@ std::string WhyNotRun(const std::vector<TargetHealth>& health, const std::string
 
 // Whether a file begins as TorchScript does, which is a zip archive. No ONNX file does.
 bool IsTorchScript(std::string_view file);
+// What a reconstruction depends on.
+std::string ReconstructionKey(const ReconstructTask& task);
+// Those that a job's evaluations need, in the order in which they count; none for fast PTQ.
+std::vector<ReconstructTask> ReconstructionsFor(const JobRecord& record, const JobSpec& spec,
+                                                const Problem& problem);
 
 // What a calibration depends on.
 std::string CalibrationKey(const Digest& package, const JobSpec& spec);

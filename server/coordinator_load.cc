@@ -73,6 +73,7 @@ absl::Status Coordinator::Load() {
   tables_.clear();
   calibrations_.clear();
   conversions_.clear();
+  reconstructions_.clear();
   queue_.Clear();
   struct Stored {
     std::vector<TargetRecord> targets;
@@ -178,6 +179,7 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
   MICO_ASSIGN_OR_RETURN(const std::optional<CalibrationRecord> calibration,
                         store_.Read([&](StoreView& view) { return view.FindCalibration(key); }));
   if (calibration) calibrations_[key] = *calibration;
+  MICO_RETURN_IF_ERROR(RememberReconstructions(job));
   if (record.state != JobState::kPreparing) {
     auto space = std::make_shared<SearchSpace>(
         MakeSpace(*job.problem, ProfiledCost(job.problem, *tables_.at(job.target.profile_key))));
@@ -188,6 +190,17 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
     job.space = std::move(space);
   }
   jobs_[record.id] = std::move(job);
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::RememberReconstructions(const Job& job) {
+  for (const ReconstructTask& task : ReconstructionsFor(job.record, job.spec, *job.problem)) {
+    const std::string key = ReconstructionKey(task);
+    MICO_ASSIGN_OR_RETURN(const std::optional<Digest> known, store_.Read([&](StoreView& view) {
+      return view.FindReconstruction(key);
+    }));
+    if (known) reconstructions_[key] = *known;
+  }
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "proto/convert.h"
 #include "quant/evaluation_version.h"
+#include "quant/quantized_graph.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
 #include "spdlog/spdlog.h"
@@ -19,6 +20,10 @@ constexpr uint64_t kTrialsStride = 0x9E3779B97F4A7C15;
 // history, but never more than one transaction should carry.
 constexpr size_t kHistoryPerTrial = 8;
 constexpr int kMostTrialsAhead = 4096;
+// Of train, that integers are learned from.
+constexpr int64_t kReconstructionSamples = 1024;
+// Wider weights than these gain nothing from learned rounding (docs/benchmarks.md).
+constexpr int kWidestReconstructed = 4;
 
 // Commas and line ends structure what we store of it.
 std::string OneLine(std::string text) {
@@ -37,11 +42,43 @@ bool AnyInFlight(const SearchHistory& history) {
 }  // namespace
 
 std::string CalibrationKey(const Digest& package, const JobSpec& spec) {
-  const std::string key = fmt::format("{}/{}/{}/{}", package.hex(), spec.dataset.hex(),
+  // What calibrations contain has changed once (docs/formats/calibration.md): older ones are not
+  // found again.
+  const std::string key = fmt::format("{}/{}/{}/{}/2", package.hex(), spec.dataset.hex(),
                                       spec.calibration_samples, spec.seed);
   // As it was before there were several metrics.
   if (spec.metric == Metric::kTop1) return key;
   return fmt::format("{}/{}", key, ToString(spec.metric));
+}
+
+std::string ReconstructionKey(const ReconstructTask& task) {
+  // The last part is the recipe's version: of what a worker does with these.
+  return fmt::format("{}/{}/{}/w{}a{}/{}/{}/1", task.calibration.hex(), task.model.hex(),
+                     task.dataset.hex(), task.bits.weight_bits, task.bits.input_bits,
+                     task.train_samples, task.seed);
+}
+
+std::vector<ReconstructTask> ReconstructionsFor(const JobRecord& record, const JobSpec& spec,
+                                                const Problem& problem) {
+  std::vector<ReconstructTask> tasks;
+  if (spec.ptq != PtqMode::kReconstruct || record.calibration.empty()) return tasks;
+  const std::vector<int> least = LeastInputBits(problem.graph, problem.input_non_negative);
+  for (const int weight_bits : problem.target.weight_bits) {
+    if (weight_bits > kWidestReconstructed) continue;
+    for (const int input_bits : problem.target.activation_bits) {
+      // The uniform network of the pair must exist.
+      if (std::any_of(least.begin(), least.end(), [&](int bits) { return bits > input_bits; })) {
+        continue;
+      }
+      tasks.push_back({record.package,
+                       record.dataset,
+                       record.calibration,
+                       {weight_bits, input_bits},
+                       kReconstructionSamples,
+                       spec.seed});
+    }
+  }
+  return tasks;
 }
 
 void Coordinator::Save(Job& job, PendingChange& change) {
@@ -99,6 +136,7 @@ void Coordinator::Advance(Job& job, PendingChange& change) {
   switch (job.record.state) {
     case JobState::kPreparing:
       OrderCalibration(job, change);
+      OrderReconstructions(job, change);
       OrderProfile(job, change);
       break;
     case JobState::kSearching:
@@ -134,6 +172,34 @@ void Coordinator::OrderCalibration(Job& job, PendingChange& change) {
     if (calibrate != nullptr && *calibrate == wanted) return;
   }
   AddTask({0, job.record.id, Purpose::kCalibrate, wanted, {}, 0}, change);
+}
+
+void Coordinator::OrderReconstructions(Job& job, PendingChange& change) {
+  if (!job.record.reconstructions.empty()) return;
+  std::vector<Digest> known;
+  const std::vector<ReconstructTask> wanted =
+      ReconstructionsFor(job.record, job.spec, *job.problem);
+  for (const ReconstructTask& task : wanted) {
+    const auto found = reconstructions_.find(ReconstructionKey(task));
+    if (found != reconstructions_.end()) {
+      known.push_back(found->second);
+      continue;
+    }
+    const bool is_ordered = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
+      const auto* open = std::get_if<ReconstructTask>(&entry.second.task);
+      return open != nullptr && *open == task;
+    });
+    if (!is_ordered) AddTask({0, job.record.id, Purpose::kReconstruct, task, {}, 0}, change);
+  }
+  if (wanted.empty() || known.size() < wanted.size()) return;
+  job.record.reconstructions = std::move(known);
+  Save(job, change);
+}
+
+// Whether evaluations would have to do without some that the job wants.
+bool Coordinator::LacksReconstructions(const Job& job) {
+  return job.record.reconstructions.empty() &&
+         !ReconstructionsFor(job.record, job.spec, *job.problem).empty();
 }
 
 void Coordinator::OrderProfile(Job& job, PendingChange& change) {
@@ -202,7 +268,8 @@ void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpo
                             job.spec.metric,
                             options_.verify_images,
                             floor,
-                            kEvaluationVersion};
+                            kEvaluationVersion,
+                            job.record.reconstructions};
       for (size_t i = start; i < std::min(start + size, group.size()); ++i) {
         task.trials.push_back(group[i].second);
         evaluate.schemes.push_back(
@@ -280,7 +347,7 @@ void Coordinator::DropEndedJobs() {
 bool Coordinator::NeedsPlan(const Job& job, bool ahead) const {
   if (job.planning) return false;
   if (job.record.state == JobState::kPreparing) {
-    return !job.record.calibration.empty() &&
+    return !job.record.calibration.empty() && !LacksReconstructions(job) &&
            MissingSignatures(*job.problem, *tables_.at(job.target.profile_key)).empty();
   }
   if (job.record.state != JobState::kSearching || !job.record.stop_reason.empty()) return false;

@@ -387,7 +387,8 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
     task.task =
         EvaluateTask{record.package,       record.dataset, record.calibration,    Split::kVal, 1,
                      {trial.trial.scheme}, true,           trial.trial.val.metric,
-                     options_.verify_images, std::nullopt, kEvaluationVersion};
+                     options_.verify_images, std::nullopt, kEvaluationVersion,
+                     record.reconstructions};
   }
   AddTask(std::move(task), change);
 }

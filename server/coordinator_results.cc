@@ -95,6 +95,9 @@ void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
     case Purpose::kCalibrate:
       ApplyCalibration(task, std::get<CalibrateResult>(result.result), delivery, change);
       break;
+    case Purpose::kReconstruct:
+      ApplyReconstruction(task, std::get<ReconstructResult>(result.result), delivery, change);
+      break;
     case Purpose::kProfile:
       ApplyProfile(task, *delivery.table, change);
       break;
@@ -150,6 +153,18 @@ void Coordinator::ApplyCalibration(const OpenTask& task, const CalibrateResult& 
         transaction.AddBlob(record.digest, bytes, now);
         transaction.AddCalibration(record);
       });
+  AdvanceAll(change);
+}
+
+void Coordinator::ApplyReconstruction(const OpenTask& task, const ReconstructResult& result,
+                                      const Delivery& delivery, PendingChange& change) {
+  const std::string key = ReconstructionKey(std::get<ReconstructTask>(task.task));
+  reconstructions_[key] = result.reconstruction;
+  change.Add([key, digest = result.reconstruction, bytes = delivery.blob_bytes,
+              now = clock_.Now()](StoreTransaction& transaction) {
+    transaction.AddBlob(digest, bytes, now);
+    transaction.AddReconstruction(key, digest);
+  });
   AdvanceAll(change);
 }
 
@@ -228,11 +243,14 @@ EvaluationRecord Coordinator::EvaluationOf(const Job& job, int64_t number, Split
                                            const SchemeResult& result) const {
   const Trial& trial = job.trials[static_cast<size_t>(number - 1)].trial;
   const int64_t samples = split == Split::kTest ? 0 : trial.samples;
-  const std::string setting =
+  std::string setting =
       fmt::format("{}/{}/{}/{}/{}/{}/{}", job.record.package.hex(), job.record.calibration.hex(),
                   job.record.dataset.hex(), ToString(split), samples, ToString(job.spec.metric),
                   kEvaluationVersion);
-  return {setting, trial.scheme, result.score, result.divergence, result.quantized};
+  for (const Digest& digest : job.record.reconstructions) {
+    setting += fmt::format("/{}", digest.hex());
+  }
+  return {std::move(setting), trial.scheme, result.score, result.divergence, result.quantized};
 }
 
 void Coordinator::Remember(const EvaluationRecord& evaluation, PendingChange& change) {
@@ -378,6 +396,7 @@ void Coordinator::GiveUp(const OpenTask& task, const std::string& error, Pending
   Job* job = found == jobs_.end() ? nullptr : &found->second;
   switch (task.purpose) {
     case Purpose::kCalibrate:
+    case Purpose::kReconstruct:
     case Purpose::kProfile:
       if (job != nullptr && !HasEnded(job->record.state)) {
         EndJob(*job, JobState::kFailed, fmt::format("{}: {}", ToString(task.purpose), error),

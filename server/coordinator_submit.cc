@@ -7,6 +7,7 @@
 #include "model/model_package.h"
 #include "model/text_form.h"
 #include "proto/convert.h"
+#include "quant/equalize.h"
 #include "server/coordinator.h"
 #include "server/limits.h"
 #include "server/metrics.h"
@@ -138,6 +139,7 @@ absl::Status Coordinator::LoadModel(const JobSpec& spec, CheckedSpec& checked, G
                                              std::string(file.status().message())));
     }
     package = IsTorchScript(*file) ? NotConverted() : importer_.Import(*file);
+    if (package.ok()) package = EqualizeChannels(*std::move(package));
   }
   if (!package.ok()) return About("model", spec.model_name, package.status());
   checked.model = DescribeModel(*package);
@@ -181,6 +183,18 @@ absl::StatusOr<Coordinator::CheckedSpec> Coordinator::Check(const JobSpec& spec)
   MICO_ASSIGN_OR_RETURN(checked.calibration, store_.Read([&](StoreView& view) {
     return view.FindCalibration(checked.calibration_key);
   }));
+  if (!checked.calibration) return checked;
+  JobRecord record;
+  record.package = checked.model.package;
+  record.dataset = spec.dataset;
+  record.calibration = checked.calibration->digest;
+  for (const ReconstructTask& task : ReconstructionsFor(record, spec, *checked.problem)) {
+    const std::string key = ReconstructionKey(task);
+    MICO_ASSIGN_OR_RETURN(const std::optional<Digest> known, store_.Read([&](StoreView& view) {
+      return view.FindReconstruction(key);
+    }));
+    if (known) checked.reconstructions[key] = *known;
+  }
   return checked;
 }
 
@@ -286,6 +300,7 @@ absl::StatusOr<Submission> Coordinator::StoreJob(const std::string& request_id, 
       job.dataset = checked.dataset;
       job.problem = checked.problem;
       if (checked.calibration) calibrations_[checked.calibration_key] = *checked.calibration;
+      reconstructions_.insert(checked.reconstructions.begin(), checked.reconstructions.end());
       JobRecord& record = job.record;
       record.id = id;
       record.spec = SerializeDeterministically(ToProto(spec));

@@ -9,13 +9,16 @@
 namespace mico {
 namespace {
 
-constexpr std::array<std::string_view, 7> kPurposes{"calibrate", "profile",  "search", "test",
-                                                    "models",    "artifact", "convert"};
+constexpr std::array<std::string_view, 8> kPurposes{
+    "calibrate", "reconstruct", "profile", "search", "test", "models", "artifact", "convert"};
 
-std::string PhaseOf(const JobRecord& record) {
+std::string PhaseOf(const JobRecord& record, const JobSpec& spec) {
   switch (record.state) {
     case JobState::kPreparing:
-      return record.calibration.empty() ? "calibrating" : "profiling the target";
+      if (record.calibration.empty()) return "calibrating";
+      return spec.ptq == PtqMode::kReconstruct && record.reconstructions.empty()
+                 ? "learning integers"
+                 : "profiling the target";
     case JobState::kSearching:
       return "searching";
     case JobState::kFinishing:
@@ -58,7 +61,7 @@ JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target
   snapshot.record = record;
   snapshot.spec = spec;
   snapshot.target = target;
-  snapshot.phase = PhaseOf(record);
+  snapshot.phase = PhaseOf(record, spec);
   for (const TrialRecord& entry : trials) {
     const Trial& trial = entry.trial;
     const bool finished = trial.state == TrialState::kFinished;

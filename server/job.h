@@ -19,11 +19,12 @@ namespace mico {
 
 // What a task is for: decides what its result changes.
 enum class Purpose {
-  kCalibrate,  // for every job with the same network, data, samples and seed
-  kProfile,    // for every job on the same profile key
-  kSearch,     // trials on val
-  kTest,       // the final front on test
-  kModels,     // to have the blob of a trial that nobody uploaded
+  kCalibrate,    // for every job with the same network, data, samples and seed
+  kReconstruct,  // likewise, once that is calibrated
+  kProfile,      // for every job on the same profile key
+  kSearch,       // trials on val
+  kTest,         // the final front on test
+  kModels,       // to have the blob of a trial that nobody uploaded
   kArtifact,
   kConvert,  // a network of a TorchScript file; there is no job yet
 };

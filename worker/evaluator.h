@@ -15,6 +15,7 @@
 #include "quant/bit_scheme.h"
 #include "quant/calibration.h"
 #include "quant/quantized_model.h"
+#include "quant/reconstruction.h"
 #include "quant/score.h"
 
 namespace mico {
@@ -31,6 +32,8 @@ struct EvaluationRequest {
   Split split = Split::kVal;
   int64_t samples = 0;  // of the split; 0: all
   Metric metric = Metric::kTop1;
+  // What has been learned of layers at some widths.
+  Reconstructions reconstructions;
   // So many samples of each scheme, drawn by its digest, are also run by the oracle
   // (quant/interpreter.h); one unequal integer makes the scheme's status Internal.
   int64_t verify_images = 0;
@@ -80,6 +83,15 @@ class Evaluator {
                                                        int64_t train_samples, uint64_t seed,
                                                        Metric metric,
                                                        const KeepGoing& keep_going) = 0;
+
+  // Learns integers for the uniform network at `bits` from `train_samples` (0: all) of the train
+  // split, chosen by `seed`; labels are not looked at. The same call may give other integers on
+  // another machine.
+  virtual absl::StatusOr<Reconstruction> Reconstruct(const ModelPackage& package,
+                                                     const Calibration& calibration,
+                                                     const Dataset& dataset, const LayerBits& bits,
+                                                     int64_t train_samples, uint64_t seed,
+                                                     const KeepGoing& keep_going) = 0;
 
   // Quantizes and runs every scheme in the integers of the oracle. Outcomes are parallel to the
   // schemes. Schemes that have computations in common cost less. Scores are the same bits for any

@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "quant/equalize.h"
 #include "quant/evaluation_version.h"
 #include "worker/artifact_builder.h"
 #include "worker/profiler.h"
@@ -21,11 +22,13 @@ TaskResult ToTaskResult(absl::StatusOr<Result> result) {
   return task_result;
 }
 
-EvaluationRequest RequestOf(const EvaluateTask& task) {
+EvaluationRequest RequestOf(const EvaluateTask& task,
+                            const std::vector<const Reconstruction*>& reconstructions) {
   return {.schemes = task.schemes,
           .split = task.split,
           .samples = task.samples,
           .metric = task.metric,
+          .reconstructions = reconstructions,
           .verify_images = task.verify_images,
           .floor = task.floor,
           .keep_models = task.upload_models};
@@ -89,9 +92,15 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
   MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
+  std::vector<std::shared_ptr<const Reconstruction>> learned;
+  std::vector<const Reconstruction*> reconstructions;
+  for (const Digest& digest : task.reconstructions) {
+    MICO_ASSIGN_OR_RETURN(learned.emplace_back(), FetchReconstruction(digest, control));
+    reconstructions.push_back(learned.back().get());
+  }
   MICO_ASSIGN_OR_RETURN(
       const std::vector<SchemeOutcome> outcomes,
-      evaluator_->Evaluate(*model, *calibration, *dataset, RequestOf(task),
+      evaluator_->Evaluate(*model, *calibration, *dataset, RequestOf(task, reconstructions),
                            control.AsKeepGoing()));
   EvaluateResult result;
   for (const SchemeOutcome& outcome : outcomes) {
@@ -109,6 +118,22 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
     MICO_ASSIGN_OR_RETURN(scheme.quantized,
                           blobs_.Put(Serialize(outcome.model), &control.cancelled));
   }
+  return result;
+}
+
+absl::StatusOr<ReconstructResult> TaskRunner::Do(const ReconstructTask& task,
+                                                 TaskControl& control) {
+  if (evaluator_ == nullptr) return absl::FailedPreconditionError("this worker does not evaluate");
+  MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
+  MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
+  MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
+  MICO_ASSIGN_OR_RETURN(
+      const Reconstruction reconstruction,
+      evaluator_->Reconstruct(*model, *calibration, *dataset, task.bits, task.train_samples,
+                              task.seed, control.AsKeepGoing()));
+  ReconstructResult result;
+  MICO_ASSIGN_OR_RETURN(result.reconstruction,
+                        blobs_.Put(Serialize(reconstruction), &control.cancelled));
   return result;
 }
 
@@ -155,8 +180,11 @@ absl::StatusOr<ConvertResult> TaskRunner::Do(const ConvertTask& task, TaskContro
   MICO_ASSIGN_OR_RETURN(const std::string file, blobs_.Get(task.file, &control.cancelled));
   MICO_ASSIGN_OR_RETURN(const std::string package,
                         options_.converter->Convert(file, task.input_shape, &control.cancelled));
+  // In the normal form of every import (server/coordinator_submit.cc).
+  MICO_ASSIGN_OR_RETURN(ModelPackage parsed, ParseModelPackage(package));
+  MICO_ASSIGN_OR_RETURN(parsed, EqualizeChannels(std::move(parsed)));
   ConvertResult result;
-  MICO_ASSIGN_OR_RETURN(result.package, blobs_.Put(package, &control.cancelled));
+  MICO_ASSIGN_OR_RETURN(result.package, blobs_.Put(Serialize(parsed), &control.cancelled));
   return result;
 }
 
@@ -185,6 +213,16 @@ absl::StatusOr<std::shared_ptr<const Calibration>> TaskRunner::FetchCalibration(
     absl::StatusOr<Calibration> calibration = ParseCalibration(bytes);
     return calibration.ok() ? std::move(calibration)
                             : About("calibration", digest, calibration.status());
+  });
+}
+
+absl::StatusOr<std::shared_ptr<const Reconstruction>> TaskRunner::FetchReconstruction(
+    const Digest& digest, TaskControl& control) {
+  return reconstructions_.Get(digest, [&]() -> absl::StatusOr<Reconstruction> {
+    MICO_ASSIGN_OR_RETURN(const std::string bytes, blobs_.Get(digest, &control.cancelled));
+    absl::StatusOr<Reconstruction> reconstruction = ParseReconstruction(bytes);
+    return reconstruction.ok() ? std::move(reconstruction)
+                               : About("reconstruction", digest, reconstruction.status());
   });
 }
 

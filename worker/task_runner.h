@@ -62,6 +62,7 @@ class TaskRunner : public TaskExecutor {
   absl::StatusOr<ProfileResult> Do(const ProfileTask& task, TaskControl& control);
   absl::StatusOr<ArtifactResult> Do(const ArtifactTask& task, TaskControl& control);
   absl::StatusOr<ConvertResult> Do(const ConvertTask& task, TaskControl& control);
+  absl::StatusOr<ReconstructResult> Do(const ReconstructTask& task, TaskControl& control);
 
   absl::StatusOr<std::shared_ptr<const ModelPackage>> FetchModel(const Digest& digest,
                                                                  TaskControl& control);
@@ -69,6 +70,8 @@ class TaskRunner : public TaskExecutor {
                                                               TaskControl& control);
   absl::StatusOr<std::shared_ptr<const Calibration>> FetchCalibration(const Digest& digest,
                                                                       TaskControl& control);
+  absl::StatusOr<std::shared_ptr<const Reconstruction>> FetchReconstruction(const Digest& digest,
+                                                                            TaskControl& control);
   CompilerOptions CompilerOptionsFor(TaskControl& control) const;
 
   BlobCache& blobs_;
@@ -78,6 +81,7 @@ class TaskRunner : public TaskExecutor {
   RecentlyUsed<ModelPackage> models_{4};
   RecentlyUsed<Dataset> datasets_{2};
   RecentlyUsed<Calibration> calibrations_{4};
+  RecentlyUsed<Reconstruction> reconstructions_{64};
 };
 
 }  // namespace mico

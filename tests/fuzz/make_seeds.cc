@@ -249,6 +249,7 @@ std::vector<TaskOrder> Orders() {
       {"lease", "4", 1,
        ArtifactTask{
            digest, digest, digest, "fake", scheme, TopOne(9, 10), TopOne(8, 10), {1, 2, 3}}},
+      {"lease", "5", 1, ReconstructTask{digest, digest, digest, {4, 2}, 1024, 1}},
   };
 }
 
@@ -260,6 +261,7 @@ std::vector<TaskResult> Results() {
   return {
       {absl::OkStatus(), CalibrateResult{digest, true, TopOne(39, 40), TopOne(29, 30)}},
       {absl::OkStatus(), ProfileResult{digest}},
+      {absl::OkStatus(), ReconstructResult{digest}},
       {absl::OkStatus(), EvaluateResult{{scheme}}},
       {absl::OkStatus(), ArtifactResult{digest, true, true, 1, 2, 3}},
       {absl::InternalError("no compiler"), {}},

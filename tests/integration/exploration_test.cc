@@ -1,4 +1,5 @@
 #include <cmath>
+#include <set>
 #include <thread>
 
 #include "fmt/format.h"
@@ -138,6 +139,77 @@ TEST_F(ServiceTest, ASchemeIsEvaluatedOnceInWhateverJob) {
   other.mutable_spec()->set_calibration_samples(17);
   EXPECT_EQ(run(other).state(), v1::JOB_STATE_DONE);
   EXPECT_GT(schemes, 0);
+}
+
+// What a worker is asked for, by kind, and how many reconstructions its evaluations name.
+struct Asked {
+  std::vector<LayerBits> reconstructed;
+  std::set<size_t> used;
+
+  void Watch(FakeWorker& worker) {
+    worker.fails = [this](const Task& task) {
+      if (const auto* reconstruct = std::get_if<ReconstructTask>(&task)) {
+        reconstructed.push_back(reconstruct->bits);
+      }
+      if (const auto* evaluate = std::get_if<EvaluateTask>(&task)) {
+        used.insert(evaluate->reconstructions.size());
+      }
+      return absl::OkStatus();
+    };
+  }
+};
+
+TEST_F(ServiceTest, AReconstructingJobLearnsEachPairOnceForAllJobs) {
+  FakeWorker worker = AnnouncedWorker("a");
+  Asked first, second, fast;
+  first.Watch(worker);
+  v1::SubmitJobRequest request = SmallJob();
+  request.mutable_spec()->set_ptq("reconstruct");
+  std::string id = Submit(request).job().id();
+  worker.StepUntil([&] { return HasEnded(id); });
+  EXPECT_EQ(GetJob(id).state(), v1::JOB_STATE_DONE) << GetJob(id).error();
+  EXPECT_THAT(first.reconstructed,
+              testing::UnorderedElementsAre(LayerBits{4, 8}, LayerBits{4, 4}, LayerBits{4, 2},
+                                            LayerBits{2, 8}, LayerBits{2, 4}, LayerBits{2, 2}));
+  EXPECT_THAT(first.used, testing::ElementsAre(6));
+
+  RestartServer();
+  FakeWorker other = AnnouncedWorker("b");
+  second.Watch(other);
+  request.mutable_spec()->set_strategy("random");
+  id = Submit(request).job().id();
+  other.StepUntil([&] { return HasEnded(id); });
+  EXPECT_THAT(second.reconstructed, IsEmpty());
+  EXPECT_THAT(second.used, testing::ElementsAre(6));
+
+  fast.Watch(other);
+  id = Submit(SmallJob("random", 5)).job().id();
+  other.StepUntil([&] { return HasEnded(id); });
+  EXPECT_THAT(fast.reconstructed, IsEmpty());
+  EXPECT_THAT(fast.used, testing::ElementsAre(0));
+}
+
+TEST_F(ServiceTest, AReconstructionThatFailsEndsTheJobWithItsReason) {
+  FakeWorker worker = AnnouncedWorker("a");
+  worker.fails = [](const Task& task) {
+    return std::holds_alternative<ReconstructTask>(task) ? absl::InternalError("it broke")
+                                                         : absl::OkStatus();
+  };
+  v1::SubmitJobRequest request = SmallJob();
+  request.mutable_spec()->set_ptq("reconstruct");
+  const std::string id = Submit(request).job().id();
+  worker.StepUntil([&] { return HasEnded(id); });
+  EXPECT_EQ(GetJob(id).state(), v1::JOB_STATE_FAILED);
+  EXPECT_THAT(GetJob(id).error(), AllOf(HasSubstr("reconstruct"), HasSubstr("it broke")));
+}
+
+TEST_F(ServiceTest, AnotherPtqIsRefusedByName) {
+  v1::SubmitJobRequest request = SmallJob();
+  request.mutable_spec()->set_ptq("slow");
+  v1::SubmitJobResponse response;
+  const grpc::Status status = TrySubmit(request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), AllOf(HasSubstr("spec.ptq"), HasSubstr("'slow'")));
 }
 
 TEST_F(ServiceTest, ValidateOnlyStoresNothingAndSaysWhatWouldHappen) {

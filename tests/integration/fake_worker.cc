@@ -139,6 +139,9 @@ TaskResult FakeWorker::Work(const Task& task) {
   if (const auto* profile = std::get_if<ProfileTask>(&task)) return Profile(*profile);
   if (const auto* evaluate = std::get_if<EvaluateTask>(&task)) return Evaluate(*evaluate);
   if (const auto* convert = std::get_if<ConvertTask>(&task)) return Convert(*convert);
+  if (const auto* reconstruct = std::get_if<ReconstructTask>(&task)) {
+    return Reconstruct(*reconstruct);
+  }
   return MakeArtifact(std::get<ArtifactTask>(task));
 }
 
@@ -157,6 +160,13 @@ TaskResult FakeWorker::Calibrate(const CalibrateTask& task) {
     result.float_test = CountScore(task.metric, test_samples - 1, test_samples);
   }
   return {absl::OkStatus(), result};
+}
+
+TaskResult FakeWorker::Reconstruct(const ReconstructTask& task) {
+  const absl::StatusOr<Digest> reconstruction = UploadBlob(
+      *blobs_, fmt::format("reconstruction w{}a{}", task.bits.weight_bits, task.bits.input_bits));
+  if (!reconstruction.ok()) return {reconstruction.status(), {}};
+  return {absl::OkStatus(), ReconstructResult{*reconstruction}};
 }
 
 TaskResult FakeWorker::Profile(const ProfileTask& task) {

@@ -58,6 +58,7 @@ class FakeWorker {
   TaskResult Evaluate(const EvaluateTask& task);
   TaskResult MakeArtifact(const ArtifactTask& task);
   TaskResult Convert(const ConvertTask& task);
+  TaskResult Reconstruct(const ReconstructTask& task);
 
   std::string id_;
   std::unique_ptr<v1::WorkerService::Stub> workers_;

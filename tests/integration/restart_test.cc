@@ -7,9 +7,11 @@ namespace {
 class RestartTest : public ServiceTest {
  protected:
   std::vector<std::string> RunWithRestarts(const std::string& strategy, int calls_per_life,
-                                           int most_restarts) {
+                                           int most_restarts, const std::string& ptq = "") {
     FakeWorker announcer = AnnouncedWorker("announcer");
-    const std::string id = Submit(SmallJob(strategy, 40)).job().id();
+    v1::SubmitJobRequest request = SmallJob(strategy, 40);
+    request.mutable_spec()->set_ptq(ptq);
+    const std::string id = Submit(request).job().id();
     std::optional<TaskOrder> held;
     for (int life = 0; life < 1'000 && !HasEnded(id); ++life) {
       if (life > 0 && life <= most_restarts) RestartServer();
@@ -41,6 +43,12 @@ TEST_F(RestartTest, AJobThatIsInterruptedTenTimesEndsWithTheSameFront) {
     EXPECT_FALSE(interrupted.empty());
     EXPECT_EQ(interrupted, RunWithoutRestarts(strategy));
   }
+}
+
+TEST_F(RestartTest, AReconstructingJobThatIsInterruptedGoesOnWithWhatIsLearned) {
+  const std::vector<std::string> interrupted = RunWithRestarts("sensitivity", 2, 12, "reconstruct");
+  EXPECT_FALSE(interrupted.empty());
+  EXPECT_EQ(interrupted, RunWithoutRestarts("sensitivity"));
 }
 
 TEST_F(RestartTest, AWorkerKeepsItsLeaseOverARestart) {

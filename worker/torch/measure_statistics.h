@@ -11,8 +11,9 @@
 
 namespace mico {
 
-// Ranges, then counts, of every value that decides a scale, over samples `indices` of train, in the
-// float network. Parallel to the graph's values. InvalidArgument with the value's name if one is
+// Over samples `indices` of train, in the float network: ranges, then counts, of every value that
+// decides a scale, and the means of what layers read. Parallel to the graph's values; the same bits
+// for any number of threads. InvalidArgument with the value's name if one is
 // not finite.
 absl::StatusOr<std::vector<TensorStatistics>> MeasureStatistics(
     const Crew& crew, const ModelPackage& package, const Dataset& dataset,

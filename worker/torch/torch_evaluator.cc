@@ -18,6 +18,7 @@
 #include "worker/torch/float_network.h"
 #include "worker/torch/measure_statistics.h"
 #include "worker/torch/parallel_batches.h"
+#include "worker/torch/reconstruct.h"
 #include "worker/torch/run_over.h"
 #include "worker/torch/runtime.h"
 #include "worker/torch/sample_reader.h"
@@ -158,7 +159,7 @@ struct TorchEvaluator::State {
                                    Metric metric, const KeepGoing& keep_going);
   std::shared_ptr<CachedWeights> WeightsOf(const ModelPackage& package);
   absl::Status QuantizeAll(WeightCache& weights, const Calibration& calibration,
-                           std::span<const BitScheme> schemes, std::span<const size_t> places,
+                           const EvaluationRequest& request, std::span<const size_t> places,
                            std::span<SchemeOutcome> outcomes) const;
   // Schemes `places` of the request together.
   absl::Status EvaluateSome(WeightCache& weights, const Calibration& calibration,
@@ -231,13 +232,14 @@ std::shared_ptr<CachedWeights> TorchEvaluator::State::WeightsOf(const ModelPacka
 
 absl::Status TorchEvaluator::State::QuantizeAll(WeightCache& weights,
                                                 const Calibration& calibration,
-                                                std::span<const BitScheme> schemes,
+                                                const EvaluationRequest& request,
                                                 std::span<const size_t> places,
                                                 std::span<SchemeOutcome> outcomes) const {
   const auto quantize = [&](Batch batch) {
     SchemeOutcome& outcome = outcomes[batch.first];
     absl::StatusOr<QuantizedModel> model =
-        Quantize(weights, calibration, schemes[places[batch.first]]);
+        Quantize(weights, calibration, request.reconstructions,
+                 request.schemes[places[batch.first]]);
     outcome.status = model.status();
     if (!model.ok()) return absl::OkStatus();
     outcome.model = std::move(*model);
@@ -255,8 +257,7 @@ absl::Status TorchEvaluator::State::EvaluateSome(WeightCache& weights,
                                                  const KeepGoing& keep_going) const {
   const auto start = std::chrono::steady_clock::now();
   std::vector<SchemeOutcome> outcomes(places.size());
-  MICO_RETURN_IF_ERROR(
-      QuantizeAll(weights, calibration, setting.request.schemes, places, outcomes));
+  MICO_RETURN_IF_ERROR(QuantizeAll(weights, calibration, setting.request, places, outcomes));
   MICO_RETURN_IF_ERROR(EvaluateModels(setting, outcomes, keep_going));
   const auto spent = std::chrono::steady_clock::now() - start;
   for (size_t i = 0; i < places.size(); ++i) {
@@ -301,6 +302,20 @@ absl::StatusOr<CalibrationOutcome> TorchEvaluator::Calibrate(const ModelPackage&
   MICO_ASSIGN_OR_RETURN(outcome.float_test, state_->FloatScore(package, dataset, Split::kTest,
                                                                metric, Part(keep_going, 0.8, 1.0)));
   return outcome;
+}
+
+absl::StatusOr<Reconstruction> TorchEvaluator::Reconstruct(
+    const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
+    const LayerBits& bits, int64_t train_samples, uint64_t seed, const KeepGoing& keep_going) {
+  const std::vector<int64_t> indices = ChooseSamples(dataset.train.count, train_samples, seed);
+  ReconstructionWish wish;
+  wish.bits = bits;
+  wish.options.threads = state_->crew.threads;
+  wish.options.seed = seed;
+  MICO_ASSIGN_OR_RETURN(
+      ReconstructionOutcome outcome,
+      mico::Reconstruct(package, calibration, dataset, indices, wish, keep_going));
+  return std::move(outcome.reconstruction);
 }
 
 absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(

@@ -36,6 +36,10 @@ class TorchEvaluator : public Evaluator {
   absl::StatusOr<CalibrationOutcome> Calibrate(const ModelPackage& package, const Dataset& dataset,
                                                int64_t train_samples, uint64_t seed, Metric metric,
                                                const KeepGoing& keep_going) override;
+  absl::StatusOr<Reconstruction> Reconstruct(const ModelPackage& package,
+                                             const Calibration& calibration, const Dataset& dataset,
+                                             const LayerBits& bits, int64_t train_samples,
+                                             uint64_t seed, const KeepGoing& keep_going) override;
   absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                       const Calibration& calibration,
                                                       const Dataset& dataset,

@@ -35,6 +35,7 @@ TEST_F(JobFileTest, EveryFieldOfSubmitCanBeInTheFile) {
                     "target: rv32imc\n"
                     "metric: mse\n"
                     "strategy: random\n"
+                    "ptq: reconstruct\n"
                     "max-latency: 0.7x\n"
                     "max-ram: 64KiB\n"
                     "max-flash: 96000\n"
@@ -51,6 +52,7 @@ TEST_F(JobFileTest, EveryFieldOfSubmitCanBeInTheFile) {
   EXPECT_EQ(options_.metric, "mse");
   EXPECT_EQ(options_.max_error, "1.05x");
   EXPECT_EQ(options_.strategy, "random");
+  EXPECT_EQ(options_.ptq, "reconstruct");
   EXPECT_EQ(options_.max_latency, "0.7x");
   EXPECT_EQ(options_.max_ram, "64KiB");
   EXPECT_EQ(options_.max_flash, "96000");

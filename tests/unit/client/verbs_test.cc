@@ -87,7 +87,7 @@ TEST_F(VerbsTest, SubmitUploadsEachFileOnce) {
 
 TEST_F(VerbsTest, SubmitSendsWhatWasAskedFor) {
   RunSubmit({"--max-latency", "0.6x", "--max-ram", "64KiB", "--max-flash", "96KB", "--min-accuracy",
-             "90%", "--strategy", "random", "--trials", "12", "--seed", "7",
+             "90%", "--strategy", "random", "--ptq", "reconstruct", "--trials", "12", "--seed", "7",
              "--calibration-samples", "32"});
 
   ASSERT_THAT(server_.exploration.submits, SizeIs(1));
@@ -101,6 +101,7 @@ TEST_F(VerbsTest, SubmitSendsWhatWasAskedFor) {
   EXPECT_DOUBLE_EQ(spec.limits().max_flash().absolute(), 96000);
   EXPECT_DOUBLE_EQ(spec.limits().min_accuracy().absolute(), 0.9);
   EXPECT_EQ(spec.strategy(), "random");
+  EXPECT_EQ(spec.ptq(), "reconstruct");
   EXPECT_EQ(spec.trials(), 12);
   EXPECT_EQ(spec.seed(), 7u);
   EXPECT_EQ(spec.calibration_samples(), 32);

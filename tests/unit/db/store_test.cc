@@ -186,6 +186,28 @@ TEST_F(StoreTest, ValuesThatNoCountGivesKeepTheirBits) {
   EXPECT_EQ(stored->float_test, calibration.float_test);
 }
 
+TEST_F(StoreTest, ReconstructionsAreFoundByKeyAndKeptWithTheJob) {
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  const std::vector<Digest> learned{Digest::Of("x"), Digest::Of("x")};
+  ASSERT_TRUE(store_
+                  ->Write([&](StoreTransaction& transaction) {
+                    transaction.AddReconstruction("key", learned[0]);
+                    JobRecord job = AnyJob("job-1");
+                    job.reconstructions = learned;
+                    transaction.UpdateJob(job);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  Open();
+  const auto read = store_->Read([&](StoreView& view) {
+    EXPECT_EQ(view.FindReconstruction("key"), learned[0]);
+    EXPECT_FALSE(view.FindReconstruction("another"));
+    EXPECT_EQ(view.FindJob("job-1")->reconstructions, learned);
+    return true;
+  });
+  EXPECT_TRUE(read.ok()) << read.status();
+}
+
 TEST_F(StoreTest, WhatMetricsAskOfADataSetIsFilledInLater) {
   DatasetRecord dataset;
   dataset.digest = Digest::Of("x");

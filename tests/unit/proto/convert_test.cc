@@ -103,7 +103,9 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   const std::vector<Task> tasks{
       CalibrateTask{m, d, 256, 7, Metric::kAuc}, ProfileTask{"t", "key", {"conv one", "conv two"}},
       EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true, Metric::kTop5},
-      EvaluateTask{m, d, c, Split::kVal, 0, {scheme}, false, Metric::kTop1, 8, 0.75, 3},
+      EvaluateTask{
+          m, d, c, Split::kVal, 0, {scheme}, false, Metric::kTop1, 8, 0.75, 3, {m, c}},
+      ReconstructTask{m, d, c, {2, 4}, 1024, 7},
       ArtifactTask{m,
                    m,
                    d,
@@ -173,10 +175,21 @@ TEST(Convert, ResultsThatAreNotNumbersAreRefused) {
   EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("schemes.kl"));
 }
 
+TEST(Convert, ReconstructionsOfWidthsThatAreNoneAreRefused) {
+  const Digest d = Digest::Of("d");
+  const auto refusal = [&](const LayerBits& bits) {
+    const TaskOrder order{"l", "9", 1, ReconstructTask{d, d, d, bits, 1024, 7}};
+    return MessageOf(FromProto(ToProto(order)).status());
+  };
+  EXPECT_THAT(refusal({0, 4}), HasSubstr("reconstruct.bits: w0a4"));
+  EXPECT_THAT(refusal({4, 9}), HasSubstr("reconstruct.bits: w4a9"));
+}
+
 TEST(Convert, SpecsGetTheirDefaults) {
   const absl::StatusOr<JobSpec> spec = FromProto(GoodSpec());
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->strategy, "sensitivity");
+  EXPECT_EQ(spec->ptq, PtqMode::kFast);
   EXPECT_EQ(spec->trials, 64);
   EXPECT_EQ(spec->calibration_samples, 256);
   EXPECT_EQ(FromProto(ToProto(*spec)).value(), *spec);

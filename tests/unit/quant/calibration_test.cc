@@ -142,6 +142,12 @@ TEST(MakeCalibrationTest, RefusesStatisticsThatCannotBe) {
   EXPECT_THAT(refusal(false, [](auto& s) { s[1].most = std::nan(""); }), HasSubstr("'a'"));
   EXPECT_THAT(refusal(false, [](auto& s) { s[1].least = 2.0; }), HasSubstr("in order"));
   EXPECT_THAT(refusal(false, [](auto& s) { s[1].positive[7] = -1; }), HasSubstr("bin 7"));
+  EXPECT_THAT(refusal(false, [](auto& s) { s[0].channel_means = {1.0}; }), HasSubstr("1 means"));
+  EXPECT_THAT(refusal(false,
+                      [](auto& s) {
+                        s[0].channel_means = {1.0, std::nan("")};
+                      }),
+              HasSubstr("finite"));
   EXPECT_EQ(refusal(true, [](auto&) {}), "");
 }
 
@@ -160,7 +166,8 @@ TEST(CalibrationFormatTest, ReadsWhatItWrites) {
   const auto parsed = ParseCalibration(bytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(Serialize(*parsed), bytes);
-  EXPECT_EQ(bytes.size(), 8u + 1 + 8 + 3 * 80);
+  EXPECT_EQ(parsed->input_means, SomeCalibration().input_means);
+  EXPECT_EQ(bytes.size(), 8u + 1 + 8 + 3 * 80 + 8 + (8 + 2 * 8) + (8 + 3 * 8));
 }
 
 TEST(CalibrationFormatTest, ReadsTheDocumentedExample) {
@@ -174,6 +181,7 @@ TEST(CalibrationFormatTest, ReadsTheDocumentedExample) {
     EXPECT_EQ(parsed->groups[0].by_bits[bits], 255.0 / ((1 << bits) - 1));
   }
   EXPECT_EQ(parsed->groups[0].output_scale, 0.5);
+  EXPECT_EQ(parsed->input_means, (std::vector<std::vector<double>>{{0.25, 1.5}}));
   EXPECT_EQ(Serialize(*parsed), bytes);
 }
 
@@ -183,6 +191,21 @@ TEST(CalibrationFormatTest, RefusesEveryCutAndEveryAppendedByte) {
     EXPECT_FALSE(ParseCalibration(bytes.substr(0, size)).ok()) << size;
   }
   EXPECT_FALSE(ParseCalibration(bytes + '\0').ok());
+}
+
+TEST(CalibrationFormatTest, RefusesTheVersionWithoutMeansByName) {
+  std::string bytes = Serialize(SomeCalibration());
+  bytes[7] = '1';
+  EXPECT_THAT(std::string(ParseCalibration(bytes).status().message()),
+              HasSubstr("version 1; this program reads version 2"));
+}
+
+TEST(CalibrationFormatTest, RefusesMeansThatAreNotFinite) {
+  for (const double mean : {std::nan(""), -std::numeric_limits<double>::infinity()}) {
+    Calibration calibration = SomeCalibration();
+    calibration.input_means[1][2] = mean;
+    EXPECT_FALSE(ParseCalibration(Serialize(calibration)).ok()) << mean;
+  }
 }
 
 TEST(CalibrationFormatTest, RefusesScalesThatAreNotPositive) {

@@ -501,6 +501,16 @@ std::vector<TensorStatistics> Observe(const ModelPackage& package,
       }
     }
   }
+  for (size_t value = 0; value < statistics.size(); ++value) {
+    const Shape& shape = package.graph.values[value].shape;
+    const double count = static_cast<double>(shape.height * shape.width * samples.size());
+    statistics[value].channel_means.assign(shape.channels, 0.0);
+    for (const auto& run : runs) {
+      ForEach(shape, [&](int64_t c, int64_t y, int64_t x) {
+        statistics[value].channel_means[c] += run[value][Nchw(shape, c, y, x)] / count;
+      });
+    }
+  }
   return statistics;
 }
 

@@ -74,6 +74,65 @@ TEST(QuantizeTest, ErrorShrinksWithBits) {
   }
 }
 
+// How far the mean of each output is from the float network's, over samples that calibration saw.
+double MeanOutputError(const ModelPackage& package, const Calibration& calibration,
+                       const BitScheme& scheme, const std::vector<std::vector<float>>& samples) {
+  const auto model = Quantize(package, calibration, scheme);
+  EXPECT_TRUE(model.ok()) << model.status();
+  std::vector<double> errors;
+  for (const std::vector<float>& sample : samples) {
+    const auto integers = RunInteger(*model, QuantizeInput(*model, sample));
+    EXPECT_TRUE(integers.ok()) << integers.status();
+    const std::vector<double> expected =
+        testing::RunFloat(package, sample)[package.graph.outputs[0].value];
+    errors.resize(expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      errors[i] += integers->front()[i] * model->output_scale() - expected[i];
+    }
+  }
+  double sum = 0.0;
+  for (const double error : errors) sum += std::abs(error);
+  return sum / static_cast<double>(samples.size());
+}
+
+TEST(QuantizeTest, BiasCorrectionReducesTheMeanErrorOfTheOutputs) {
+  const char* kNetwork = R"(
+    input x 4x1x1
+    a = Conv(x) out=16 relu
+    dw = Conv(a) g=16 out=16
+    b = Conv(dw) out=6
+    output b)";
+  double corrected = 0.0, plain = 0.0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const ModelPackage package = RandomWeights(kNetwork, seed);
+    Random random(seed);
+    std::vector<std::vector<float>> samples;
+    for (int i = 0; i < 64; ++i)
+      samples.push_back(testing::RandomSample(package.graph, true, random));
+    Calibration calibration =
+        MakeCalibration(package.graph, true, testing::Observe(package, samples)).value();
+    const BitScheme scheme = ParseScheme("w3a8,w3a8,w3a8");
+    corrected += MeanOutputError(package, calibration, scheme, samples);
+    calibration.input_means.clear();
+    plain += MeanOutputError(package, calibration, scheme, samples);
+  }
+  EXPECT_LT(corrected, plain / 4);
+}
+
+TEST(QuantizeTest, RefusesMeansOfAnotherNetwork) {
+  const ModelPackage package = RandomWeights("input x 2x1x1\na = Conv(x) out=2\noutput a", 1);
+  const auto refusal = [&](std::vector<std::vector<double>> means) {
+    Calibration calibration = Calibrate(package, true, 1);
+    calibration.input_means = std::move(means);
+    return std::string(Quantize(package, calibration, ParseScheme("w4a4")).status().message());
+  };
+  EXPECT_EQ(refusal({}), "");
+  EXPECT_EQ(refusal({{}}), "");
+  EXPECT_THAT(refusal({{0.5, 0.5}, {0.5}}), HasSubstr("2 layers"));
+  EXPECT_THAT(refusal({{0.5}}), HasSubstr("'a': 1 means"));
+  EXPECT_THAT(refusal({{0.5, 1e70}}), HasSubstr("at most"));
+}
+
 TEST(QuantizeTest, GivesTheSameBytesEveryTime) {
   const ModelPackage package = RandomWeights(kSmallNetwork, 1);
   const BitScheme scheme = ParseScheme("w4a8,w2a4,w3a2");

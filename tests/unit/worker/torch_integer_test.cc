@@ -298,6 +298,35 @@ TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
   EXPECT_LT((*first)[0].divergence, (*first)[1].divergence);
 }
 
+TEST_F(TorchIntegerTest, CalibrationIsTheSameBytesForAnyThreadsAndKnowsWhatLayersRead) {
+  const ModelPackage package = Network(kResidual, 1);
+  const Dataset dataset = RandomDataset({3, 9, 9}, 3);
+  std::vector<std::string> bytes;
+  Calibration calibration;
+  for (const int threads : {1, 2, 3}) {
+    const auto evaluator = TorchEvaluator::Create({.threads = threads, .batch_size = 7});
+    ASSERT_TRUE(evaluator.ok()) << evaluator.status();
+    const auto outcome = (*evaluator)->Calibrate(package, dataset, 50, 1, Metric::kTop1, nullptr);
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    calibration = outcome->calibration;
+    bytes.push_back(Serialize(calibration));
+  }
+  EXPECT_EQ(bytes[1], bytes[0]);
+  EXPECT_EQ(bytes[2], bytes[0]);
+
+  std::vector<double> sums(3);
+  const std::vector<int64_t> samples = ChooseSamples(dataset.train.count, 50, 1);
+  for (const int64_t sample : samples) {
+    const std::vector<float> values = dataset.Prepared(Split::kTrain, sample);
+    for (size_t i = 0; i < values.size(); ++i) sums[i / 81] += values[i];
+  }
+  ASSERT_EQ(calibration.input_means.size(), package.graph.QuantizedLayers().size());
+  for (size_t c = 0; c < sums.size(); ++c) {
+    EXPECT_NEAR(calibration.input_means[0][c], sums[c] / 81 / static_cast<double>(samples.size()),
+                1e-5);
+  }
+}
+
 TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
   const ModelPackage package = Network(kResidual, 1);
   const Dataset dataset = RandomDataset({3, 9, 9}, 3);
