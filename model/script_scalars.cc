@@ -113,7 +113,7 @@ absl::StatusOr<ScriptValue> ApplyIs(ScriptCall& call) {
 
 absl::StatusOr<ScriptValue> ApplyFirst(ScriptCall& call) { return call[0]; }
 
-absl::StatusOr<ScriptValue> ApplyNothing(ScriptCall& call) { return ScriptValue(ScriptNone{}); }
+absl::StatusOr<ScriptValue> ApplyNothing(ScriptCall&) { return ScriptValue(ScriptNone{}); }
 
 absl::StatusOr<ScriptValue> ApplyLen(ScriptCall& call) {
   if (call.IsTensor(0)) {

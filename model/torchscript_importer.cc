@@ -84,7 +84,7 @@ class Import {
 
   // What an instruction is called: after its module, if that does nothing but this.
   static std::string NameOf(const Frame& frame, std::string_view kind) {
-    const std::string operation = PlainName(kind.substr(kind.find("::") + 2));
+    std::string operation = PlainName(kind.substr(kind.find("::") + 2));
     if (frame.path.empty()) return operation;
     return frame.is_leaf ? frame.path : frame.path + "." + operation;
   }

@@ -53,7 +53,7 @@ void RefuseFileAccess(const std::string& function, const std::string& kind) {
 
 // "Conv2d" of "__torch__.torch.nn.modules.conv.___torch_mangle_2.Conv2d".
 std::string PlainType(const c10::ClassType& type) {
-  const auto name = type.name();
+  const auto& name = type.name();
   return name.has_value() ? name->name() : "Module";
 }
 
