@@ -20,9 +20,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// AdaRound's zeta and gamma.
-constexpr double kStretchedHighest = 1.1, kStretchedLowest = -0.1;
-constexpr double kStretch = kStretchedHighest - kStretchedLowest;
+constexpr double kStretch = kRectifiedHighest - kRectifiedLowest;
 // Elements that are worked on together: short enough for the first-level cache.
 constexpr int64_t kStretchOfElements = 1024;
 
@@ -192,11 +190,11 @@ at::Tensor Rows(const at::Tensor& all, const std::vector<int64_t>& rows) {
 }
 
 at::Tensor RectifiedSigmoid(const at::Tensor& variable) {
-  return (at::sigmoid(variable) * kStretch + kStretchedLowest).clamp(0.0, 1.0);
+  return (at::sigmoid(variable) * kStretch + kRectifiedLowest).clamp(0.0, 1.0);
 }
 
 at::Tensor InverseRectifiedSigmoid(const at::Tensor& share) {
-  return -at::log(kStretch / (share.clamp(0.0, 1.0) - kStretchedLowest) - 1.0);
+  return -at::log(kStretch / (share.clamp(0.0, 1.0) - kRectifiedLowest) - 1.0);
 }
 
 }  // namespace mico

@@ -34,6 +34,8 @@ at::Tensor Rows(const at::Tensor& all, const std::vector<int64_t>& rows);
 
 // AdaRound's rectified sigmoid (Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training
 // Quantization"): how far a weight is rounded up, in [0, 1]; and the variable that gives `share`.
+// It is a sigmoid from the lowest to the highest of these, clamped.
+constexpr double kRectifiedLowest = -0.1, kRectifiedHighest = 1.1;
 at::Tensor RectifiedSigmoid(const at::Tensor& variable);
 at::Tensor InverseRectifiedSigmoid(const at::Tensor& share);
 

@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <random>
 
 #include "worker/torch/adam.h"
 #include "worker/torch/convolution.h"
 #include "worker/torch/fake_quantize.h"
+#include "worker/torch/rounded_layer.h"
 #include "worker/torch/thread_team.h"
 #include "worker/torch/trainable_network.h"
 
@@ -25,55 +25,37 @@ constexpr int64_t kPassBatch = 32;
 // The course of one block's training, in shares of it: roundings are free at first, then driven to
 // 0 or 1, and at last fixed, while scales and biases settle.
 constexpr double kFreeShare = 0.2, kDecidedFrom = 0.3, kFixedFrom = 0.9;
-// A variable whose rounding is 0 or 1 with the other sign, and stays so.
-constexpr double kDecided = 20.0;
 constexpr double kFirstPower = 20.0, kLastPower = 2.0;
-// Weights that lie on the grid already can still be moved.
-constexpr double kLeastShare = 0.02;
+// Iterations between looks at what is decided, and at whether the result is still wanted.
+constexpr int kMostBetweenLooks = 16, kLooks = 100;
+// Below this an output counts as all zero.
+constexpr double kLeastPower = 1e-12;
 
-// One layer's variables. weights = exp(log_scale) * (base + step * rounding)
-struct LayerState {
-  at::Tensor base, rounding, log_scale, bias, bias_unit;
-  double step = 1.0;
-  at::Tensor fixed;  // the roundings at the end, 0 or 1
+// Samples in random order, so many at a time; what is left at the end is passed over.
+class Batches {
+ public:
+  Batches(int64_t samples, int64_t batch, std::mt19937_64& random)
+      : batch_(std::min(batch, samples)), random_(random) {
+    for (int64_t i = 0; i < samples; ++i) order_.push_back(i);
+    next_ = samples;
+  }
+
+  std::vector<int64_t> Next() {
+    if (next_ + batch_ > static_cast<int64_t>(order_.size())) {
+      std::shuffle(order_.begin(), order_.end(), random_);
+      next_ = 0;
+    }
+    const auto first = order_.begin() + next_;
+    next_ += batch_;
+    return {first, first + batch_};
+  }
+
+ private:
+  const int64_t batch_;
+  std::mt19937_64& random_;
+  std::vector<int64_t> order_;
+  int64_t next_ = 0;
 };
-
-double HighestOf(int weight_bits) {
-  return weight_bits == 1 ? 1.0 : static_cast<double>((1 << (weight_bits - 1)) - 1);
-}
-
-at::Tensor PerChannel(const std::vector<double>& values) {
-  const std::vector<float> floats(values.begin(), values.end());
-  return at::tensor(floats).view({static_cast<int64_t>(values.size()), 1, 1, 1});
-}
-
-LayerState StartOf(const TrainableLayer& layer, const LayerTensors& tensors, double input_reach) {
-  LayerState state;
-  const double highest = HighestOf(layer.weight_bits);
-  const at::Tensor scale = PerChannel(layer.scales);
-  const at::Tensor steps = tensors.weights / scale;
-  state.step = layer.weight_bits == 1 ? 2.0 : 1.0;
-  state.base = layer.weight_bits == 1 ? at::full_like(steps, -1.0)
-                                      : steps.floor().clamp(-highest, highest - 1.0);
-  const at::Tensor share =
-      ((steps - state.base) / state.step).clamp(kLeastShare, 1.0 - kLeastShare);
-  state.rounding = InverseRectifiedSigmoid(share);
-  state.log_scale = scale.log();
-  state.bias_unit = tensors.weights.square().sum({1, 2, 3}).sqrt() * input_reach + 1e-12;
-  const at::Tensor rounded = at::tensor(layer.rounded_bias);
-  state.bias = (rounded - tensors.bias) / state.bias_unit;
-  return state;
-}
-
-// d/dV of strength * (1 - |2h - 1|^power), h being the rectified sigmoid of V.
-at::Tensor RegularizerGradient(const at::Tensor& variable, double strength, double power) {
-  const at::Tensor sigmoid = variable.sigmoid();
-  const at::Tensor stretched = sigmoid * 1.2 - 0.1;
-  const at::Tensor open = stretched.gt(0.0).logical_and(stretched.lt(1.0)).to(at::kFloat);
-  const at::Tensor centred = stretched * 2.0 - 1.0;
-  return centred.abs().clamp(0.0, 1.0).pow(power - 1.0) * centred.sign() * sigmoid *
-         (1.0 - sigmoid) * open * (-strength * power * 2.0 * 1.2);
-}
 
 class Reconstruction {
  public:
@@ -81,7 +63,7 @@ class Reconstruction {
       : description_(description),
         options_(options),
         network_(description),
-        states_(description.layers.size()),
+        rounded_(description.layers.size()),
         is_settled_(description.scales.size(), false),
         team_(options.threads, UseOneLibtorchThread),
         random_(options.seed) {}
@@ -163,8 +145,8 @@ class Reconstruction {
                                            : std::max(input.highest, -input.lowest) / 4 *
                                                  description_.scales[input.scale].value;
       layers_.push_back(step.layer);
-      states_[step.layer] =
-          StartOf(description_.layers[step.layer], network_.layer(step.layer), reach);
+      rounded_[step.layer] =
+          RoundedLayer(description_.layers[step.layer], network_.layer(step.layer), reach);
     }
   }
 
@@ -183,7 +165,7 @@ class Reconstruction {
         options.quantized = quantized;
         network_.Run(
             block.first, block.last,
-            [&](int layer) { return quantized ? HardLayer(layer) : network_.layer(layer); },
+            [&](int layer) { return quantized ? rounded_[layer].Hard() : network_.layer(layer); },
             [&](int scale) { return network_.log_scale(scale); }, options, tensors);
         for (const int output : block.outputs) parts[batch].push_back(tensors[output]);
       }
@@ -206,75 +188,62 @@ class Reconstruction {
     return power > 0.0 ? error / power : error;
   }
 
-  // The layer as the integers will have it.
-  LayerTensors HardLayer(int layer) const {
-    const LayerState& state = states_[layer];
-    const at::Tensor up = state.fixed.defined()
-                              ? state.fixed
-                              : RectifiedSigmoid(state.rounding).ge(0.5).to(at::kFloat);
-    return {(state.base + up * state.step) * state.log_scale.exp(),
-            network_.layer(layer).bias + state.bias * state.bias_unit};
-  }
-
+  // False: `go_on` said no.
   bool Train(const TrainedBlock& block, const Tensors& targets,
              const std::function<bool(double)>& go_on) {
+    const std::vector<Variable> variables = StartVariables();
+    Adam adam;
+    for (const Variable& variable : variables) adam.Add(variable.tensor, variable.rate);
+    const std::vector<double> weights = WeightsOf(targets);
+    Batches batches(exact_.size(0), options_.batch, random_);
+    const int between_looks = std::clamp(options_.iterations / kLooks, 1, kMostBetweenLooks);
+    for (int iteration = 0; iteration < options_.iterations; ++iteration) {
+      const double share = static_cast<double>(iteration) / options_.iterations;
+      const bool looks_up = iteration % between_looks == 0;
+      if (looks_up) Decide(share);
+      if (share >= kFixedFrom) FixRoundings();
+      Tensors gradients = GradientsOf(block, targets, weights, variables, batches.Next());
+      Regularize(share, gradients);
+      adam.Step(gradients, RatesAt(share, variables));
+      if (looks_up && !go_on(share)) return false;
+    }
+    FixRoundings();
+    return true;
+  }
+
+  // Three for each layer, then the scales.
+  std::vector<Variable> StartVariables() {
     const double iterations = options_.iterations;
     std::vector<Variable> variables;
-    Adam adam;
     for (const int layer : layers_) {
-      LayerState& state = states_[layer];
-      state.bias.zero_();  // of the float weights, with which roundings begin
-      variables.push_back({state.rounding, options_.rounding_travel / iterations});
-      variables.push_back({state.log_scale, options_.scale_travel / iterations});
-      variables.push_back({state.bias, options_.bias_travel / iterations});
+      RoundedLayer& rounded = rounded_[layer];
+      rounded.BeginSoft();
+      variables.push_back({rounded.rounding(), options_.rounding_travel / iterations});
+      variables.push_back({rounded.log_scale(), options_.scale_travel / iterations});
+      variables.push_back({rounded.bias(), options_.bias_travel / iterations});
     }
     for (const int scale : scales_) {
       variables.push_back({network_.log_scale(scale), options_.scale_travel / iterations});
     }
-    for (const Variable& variable : variables) adam.Add(variable.tensor, variable.rate);
-    std::vector<double> weights;  // of each output's error in the loss
+    return variables;
+  }
+
+  // Of each output's squared error in the loss: relative errors count.
+  static std::vector<double> WeightsOf(const Tensors& targets) {
+    std::vector<double> weights;
     for (const at::Tensor& target : targets) {
       const double power = target.square().mean(at::kDouble).item<double>();
-      weights.push_back(1.0 / std::max(power, 1e-12));
+      weights.push_back(1.0 / std::max(power, kLeastPower));
     }
-    std::vector<int64_t> order(exact_.size(0));
-    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
-    size_t next = order.size();
-    const auto batch = std::min<int64_t>(options_.batch, exact_.size(0));
-    for (int iteration = 0; iteration < options_.iterations; ++iteration) {
-      const double share = static_cast<double>(iteration) / options_.iterations;
-      if (next + batch > order.size()) {
-        std::shuffle(order.begin(), order.end(), random_);
-        next = 0;
-      }
-      const std::vector<int64_t> rows(order.begin() + next, order.begin() + next + batch);
-      next += batch;
-      Decide(share);
-      if (share >= kFixedFrom) FixRoundings();
-      Tensors gradients = GradientsOf(block, targets, weights, variables, rows);
-      Regularize(share, gradients);
-      adam.Step(gradients, RatesAt(share, variables));
-      if (iteration % 16 == 0 && !go_on(share)) return false;
-    }
-    FixRoundings();
-    return true;
+    return weights;
   }
 
   // Of the roundings one after another is decided, those that are clearest first: the others make
   // up for what is lost.
   void Decide(double share) {
     if (share < kDecidedFrom || share >= kFixedFrom) return;
-    const double quantile = 1.0 - (share - kDecidedFrom) / (kFixedFrom - kDecidedFrom);
     for (const int layer : layers_) {
-      at::Tensor& rounding = states_[layer].rounding;
-      const at::Tensor doubt = 0.5 - (RectifiedSigmoid(rounding) - 0.5).abs();
-      const at::Tensor limit =
-          std::get<0>(doubt.flatten().sort())
-              .select(0, std::min<int64_t>(static_cast<int64_t>((1.0 - quantile) *
-                                                                static_cast<double>(doubt.numel())),
-                                           doubt.numel() - 1));
-      const at::Tensor clear = doubt.lt(limit);
-      rounding.copy_(at::where(clear, rounding.sign() * kDecided, rounding));
+      rounded_[layer].Decide((share - kDecidedFrom) / (kFixedFrom - kDecidedFrom));
     }
   }
 
@@ -287,11 +256,7 @@ class Reconstruction {
   }
 
   void FixRoundings() {
-    for (const int layer : layers_) {
-      LayerState& state = states_[layer];
-      if (state.fixed.defined()) continue;
-      state.fixed = RectifiedSigmoid(state.rounding).ge(0.5).to(at::kFloat);
-    }
+    for (const int layer : layers_) rounded_[layer].Fix();
   }
 
   void Regularize(double share, Tensors& gradients) const {
@@ -299,8 +264,9 @@ class Reconstruction {
     const double course = (share - kFreeShare) / (kFixedFrom - kFreeShare);
     const double power = kFirstPower + (kLastPower - kFirstPower) * course;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      gradients[3 * i] +=
-          RegularizerGradient(states_[layers_[i]].rounding, options_.rounding_strength, power);
+      at::Tensor& gradient = gradients[3 * i];
+      if (!gradient.defined()) continue;  // nothing that is compared depends on the layer
+      gradient += rounded_[layers_[i]].RegularizerGradient(options_.rounding_strength, power);
     }
   }
 
@@ -340,7 +306,10 @@ class Reconstruction {
                      const std::vector<int64_t>& rows, double share, uint64_t seed) {
     Tensors tensors(description_.tensors.size());
     tensors[block.input] = MixedRows(exact_, quantized_, rows, options_.dropped, seed + 1);
-    const auto layer_of = [&](int layer) { return SoftLayer(layer, leaves); };
+    const auto layer_of = [&](int layer) {
+      const size_t first = 3 * (std::find(layers_.begin(), layers_.end(), layer) - layers_.begin());
+      return rounded_[layer].Soft(leaves[first], leaves[first + 1], leaves[first + 2]);
+    };
     const auto log_scale_of = [&](int scale) {
       const auto found = std::find(scales_.begin(), scales_.end(), scale);
       if (found == scales_.end()) return network_.log_scale(scale);
@@ -353,35 +322,18 @@ class Reconstruction {
     Tensors outputs, gradients;
     for (size_t i = 0; i < block.outputs.size(); ++i) {
       const at::Tensor& output = tensors[block.outputs[i]];
+      if (!output.requires_grad()) continue;  // a copy of what the block reads
       const at::Tensor target = Rows(targets[i], rows);
       const double per_element = 2.0 * weights[i] * share / static_cast<double>(target.numel());
       outputs.push_back(output);
       gradients.push_back((output.detach() - target) * per_element);
     }
-    torch::autograd::backward(outputs, gradients);
-  }
-
-  LayerTensors SoftLayer(int layer, const Tensors& leaves) const {
-    const LayerState& state = states_[layer];
-    const size_t first = 3 * (std::find(layers_.begin(), layers_.end(), layer) - layers_.begin());
-    const at::Tensor up = state.fixed.defined() ? state.fixed : RectifiedSigmoid(leaves[first]);
-    return {(state.base + up * state.step) * leaves[first + 1].exp(),
-            network_.layer(layer).bias + leaves[first + 2] * state.bias_unit};
+    if (!outputs.empty()) torch::autograd::backward(outputs, gradients);
   }
 
   void Collect(TrainedNetwork& trained) const {
-    for (size_t i = 0; i < states_.size(); ++i) {
-      const LayerState& state = states_[i];
-      const at::Tensor integers =
-          (state.base + state.fixed * state.step).contiguous(at::MemoryFormat::Contiguous);
-      const at::Tensor scales = state.log_scale.to(at::kDouble).exp().contiguous();
-      const at::Tensor bias = HardLayer(static_cast<int>(i)).bias.to(at::kDouble).contiguous();
-      TrainedLayer& layer = trained.layers.emplace_back();
-      for (int64_t k = 0; k < integers.numel(); ++k) {
-        layer.integers.push_back(static_cast<int8_t>(std::lround(integers.data_ptr<float>()[k])));
-      }
-      layer.scales.assign(scales.data_ptr<double>(), scales.data_ptr<double>() + scales.numel());
-      layer.bias.assign(bias.data_ptr<double>(), bias.data_ptr<double>() + bias.numel());
+    for (const RoundedLayer& layer : rounded_) {
+      trained.layers.push_back({layer.Integers(), layer.Scales(), layer.Biases()});
     }
     for (size_t i = 0; i < description_.scales.size(); ++i) {
       trained.scales.push_back(std::exp(network_.log_scale(static_cast<int>(i)).item<double>()));
@@ -392,7 +344,7 @@ class Reconstruction {
   const NetworkDescription& description_;
   const ReconstructOptions options_;
   const TrainableNetwork network_;
-  std::vector<LayerState> states_;
+  std::vector<RoundedLayer> rounded_;
   std::vector<bool> is_settled_;  // per scale: a block has learned it, or does
   ThreadTeam team_;
   std::mt19937_64 random_;

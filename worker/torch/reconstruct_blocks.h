@@ -19,7 +19,7 @@ struct TrainedBlock {
 struct ReconstructOptions {
   int threads = 1;
   uint64_t seed = 1;
-  int iterations = 1000;  // for each block
+  int iterations = 2000;  // for each block
   int64_t batch = 32;
   // QDrop's share of activations that keep their floats.
   double dropped = 0.5;
