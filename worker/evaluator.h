@@ -81,16 +81,14 @@ class Evaluator {
                                                       const KeepGoing& keep_going) {
     return Evaluate(package, calibration, {}, dataset, split, samples, metric, schemes, keep_going);
   }
-  // Quantizes, with what `reconstructions` know, and runs every scheme on `samples` (0: all) of `split`, in the integers of the
-  // oracle. Outcomes are parallel to `schemes`. Neighbours that share a prefix cost less. Scores
-  // are the same bits for any number of threads and size of batches.
-  virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
-                                                              const Calibration& calibration,
-                                                              const Reconstructions& reconstructions,
-                                                              const Dataset& dataset, Split split,
-                                                              int64_t samples, Metric metric,
-                                                              std::span<const BitScheme> schemes,
-                                                              const KeepGoing& keep_going) = 0;
+  // Quantizes, with what `reconstructions` know, and runs every scheme on `samples` (0: all) of
+  // `split`, in the integers of the oracle. Outcomes are parallel to `schemes`. Neighbours that
+  // share a prefix cost less. Scores are the same bits for any number of threads and size of
+  // batches.
+  virtual absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(
+      const ModelPackage& package, const Calibration& calibration,
+      const Reconstructions& reconstructions, const Dataset& dataset, Split split, int64_t samples,
+      Metric metric, std::span<const BitScheme> schemes, const KeepGoing& keep_going) = 0;
 };
 
 }  // namespace mico
