@@ -289,8 +289,8 @@ CREATE TABLE reconstructions (
 ALTER TABLE jobs ADD COLUMN reconstructions TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array<std::string_view, 6> kMigrations{
-    kFirst, kMetrics, kDatasetReports, kConversions, kEvaluations, kReconstructions};
+constexpr std::array<std::string_view, 6> kMigrations{kFirst,       kMetrics,     kDatasetReports,
+                                                      kConversions, kEvaluations, kReconstructions};
 
 }  // namespace
 

@@ -29,8 +29,8 @@ int32_t Clamp(int32_t value, const StepNumbers& numbers) {
   return std::clamp(value, numbers.lowest, numbers.highest);
 }
 
-// Compiled for two processors: workers ask the oracle about images of every scheme. Sanitizers start
-// after the choice between them.
+// Compiled for two processors: workers ask the oracle about images of every scheme. Sanitizers
+// start after the choice between them.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MICO_SANITIZED

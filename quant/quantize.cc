@@ -40,9 +40,9 @@ void SetClamp(const FusedActivation& activation, const TensorType& type, double 
 
 // One output channel of a layer, and where its integers live.
 struct Channel {
-  std::span<const float> floats;  // [in / groups][kernel_h][kernel_w]
-  double scale = 0.0;             // with the least squared error; 0: all weights are zero
-  int64_t magnitude_sum = 0;      // of |integer| at that scale
+  std::span<const float> floats;        // [in / groups][kernel_h][kernel_w]
+  double scale = 0.0;                   // with the least squared error; 0: all weights are zero
+  int64_t magnitude_sum = 0;            // of |integer| at that scale
   std::span<const double> input_means;  // [in / groups]; empty: not known
   // [in / groups]: what the errors of its integers add up to over the kernel's taps.
   std::span<const double> weight_errors;
@@ -269,8 +269,7 @@ class Quantizer {
     const ConvAttributes& conv = step.conv();
     const size_t per_channel = layer.weights.size() / conv.out_channels;
     const size_t in_channels = per_channel / (conv.kernel_height * conv.kernel_width);
-    const std::shared_ptr<const LayerIntegers> quantized =
-        cache_.Get(step.layer, step.weight_bits);
+    const std::shared_ptr<const LayerIntegers> quantized = cache_.Get(step.layer, step.weight_bits);
     StepNumbers numbers;
     SetClamp(step.activation, Tensor(step.output).type, model_.scales[step.output], numbers);
     std::vector<int8_t> changed;  // all weights, once a channel differs from what is kept

@@ -20,7 +20,8 @@ class SharedWeights {
   SharedWeights() : SharedWeights(std::vector<int8_t>()) {}
   SharedWeights(std::vector<int8_t> values)
       : values_(std::make_shared<const std::vector<int8_t>>(std::move(values))) {}
-  SharedWeights(std::initializer_list<int8_t> values) : SharedWeights(std::vector<int8_t>(values)) {}
+  SharedWeights(std::initializer_list<int8_t> values)
+      : SharedWeights(std::vector<int8_t>(values)) {}
 
   size_t size() const { return values_->size(); }
   bool empty() const { return values_->empty(); }

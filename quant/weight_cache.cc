@@ -13,8 +13,8 @@ std::vector<double> SumErrors(std::span<const float> floats, std::span<const int
   std::vector<double> errors(in_channels, 0.0);
   for (size_t in = 0; in < in_channels; ++in) {
     for (size_t tap = 0; tap < taps; ++tap) {
-      errors[in] += scale * integers[tap * in_channels + in] -
-                    static_cast<double>(floats[in * taps + tap]);
+      errors[in] +=
+          scale * integers[tap * in_channels + in] - static_cast<double>(floats[in * taps + tap]);
     }
   }
   return errors;

@@ -198,7 +198,7 @@ class Coordinator {
     std::vector<bool> model_stored;  // parallel to the schemes of an evaluation
     // Of the calibration, the reconstruction, the artifact or the network.
     int64_t blob_bytes = 0;
-    ModelRecord model;               // of a conversion, without a name
+    ModelRecord model;  // of a conversion, without a name
   };
 
   // A slow step of one job: copies made under the mutex, worked on outside of it.

@@ -226,9 +226,9 @@ void Coordinator::OrderProfile(Job& job, PendingChange& change) {
 size_t Coordinator::EvaluationsPerOrder(const Job& job, int64_t samples) const {
   const int usual = samples == 0 ? options_.trials_per_order : options_.probes_per_order;
   if (job.evaluation_ms <= 0) return usual;
-  const double share = samples == 0 ? 1.0
-                                    : static_cast<double>(samples) /
-                                          static_cast<double>(job.dataset.val_samples);
+  const double share =
+      samples == 0 ? 1.0
+                   : static_cast<double>(samples) / static_cast<double>(job.dataset.val_samples);
   const double fitting =
       static_cast<double>(options_.order_time.count()) / (job.evaluation_ms * share);
   return static_cast<size_t>(

@@ -384,11 +384,18 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
                              trial.trial.scheme, trial.trial.val, trial.test,     trial.trial.cost};
   } else {
     task.purpose = Purpose::kModels;
-    task.task =
-        EvaluateTask{record.package,       record.dataset, record.calibration,    Split::kVal, 1,
-                     {trial.trial.scheme}, true,           trial.trial.val.metric,
-                     options_.verify_images, std::nullopt, kEvaluationVersion,
-                     record.reconstructions};
+    task.task = EvaluateTask{record.package,
+                             record.dataset,
+                             record.calibration,
+                             Split::kVal,
+                             1,
+                             {trial.trial.scheme},
+                             true,
+                             trial.trial.val.metric,
+                             options_.verify_images,
+                             std::nullopt,
+                             kEvaluationVersion,
+                             record.reconstructions};
   }
   AddTask(std::move(task), change);
 }

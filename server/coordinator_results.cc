@@ -201,9 +201,9 @@ void Coordinator::ApplySearch(const OpenTask& task, const EvaluateResult& result
     RecordTrial(job, task.trials[i], evaluation, scheme.gave_up, change);
     if (!scheme.gave_up) Remember(evaluation, change);
     const Trial& trial = job.trials[static_cast<size_t>(task.trials[i] - 1)].trial;
-    units += trial.is_probe() ? static_cast<double>(trial.samples) /
-                                    static_cast<double>(job.dataset.val_samples)
-                              : 1.0;
+    units += trial.is_probe()
+                 ? static_cast<double>(trial.samples) / static_cast<double>(job.dataset.val_samples)
+                 : 1.0;
   }
   ++job.results;
   if (units > 0) job.evaluation_ms = static_cast<double>(spent.count()) / units;
@@ -254,18 +254,16 @@ EvaluationRecord Coordinator::EvaluationOf(const Job& job, int64_t number, Split
 }
 
 void Coordinator::Remember(const EvaluationRecord& evaluation, PendingChange& change) {
-  change.Add([evaluation](StoreTransaction& transaction) {
-    transaction.AddEvaluation(evaluation);
-  });
+  change.Add(
+      [evaluation](StoreTransaction& transaction) { transaction.AddEvaluation(evaluation); });
 }
 
 // Takes the result of a trial from the store, if any job has had it; false: it must be evaluated.
 bool Coordinator::TakeKnown(Job& job, int64_t number, Purpose purpose, PendingChange& change) {
   const Split split = purpose == Purpose::kTest ? Split::kTest : Split::kVal;
   const EvaluationRecord question = EvaluationOf(job, number, split, {});
-  const absl::StatusOr<std::optional<EvaluationRecord>> known = store_.Read([&](StoreView& view) {
-    return view.FindEvaluation(question.setting, question.scheme);
-  });
+  const absl::StatusOr<std::optional<EvaluationRecord>> known = store_.Read(
+      [&](StoreView& view) { return view.FindEvaluation(question.setting, question.scheme); });
   // What cannot be read is evaluated again.
   if (!known.ok() || !known->has_value()) return false;
   if (purpose == Purpose::kTest) {

@@ -85,12 +85,11 @@ class Bench {
   absl::StatusOr<double> TimeOneScheme(int64_t samples, int64_t verify_images = 0) {
     const std::vector<BitScheme> schemes{Uniform(4, 8)};
     const Clock::time_point start = Clock::now();
-    MICO_ASSIGN_OR_RETURN(const auto outcomes,
-                          evaluator_->Evaluate(package_, calibration_, dataset_,
-                                               {.schemes = schemes,
-                                                .samples = samples,
-                                                .verify_images = verify_images},
-                                               nullptr));
+    MICO_ASSIGN_OR_RETURN(
+        const auto outcomes,
+        evaluator_->Evaluate(
+            package_, calibration_, dataset_,
+            {.schemes = schemes, .samples = samples, .verify_images = verify_images}, nullptr));
     MICO_RETURN_IF_ERROR(outcomes[0].status);
     return SecondsSince(start);
   }
@@ -189,14 +188,14 @@ class Bench {
     report_.Add({"accuracy: float", float_percent_, 91.73, "%", "91.73"});
     const std::vector<BitScheme> schemes{Uniform(8, 8), Uniform(4, 8), Uniform(4, 4)};
     const int64_t samples = options_.quick ? 500 : 0;
+    MICO_ASSIGN_OR_RETURN(const auto val,
+                          evaluator_->Evaluate(package_, calibration_, dataset_,
+                                               {.schemes = schemes, .samples = samples}, nullptr));
     MICO_ASSIGN_OR_RETURN(
-        const auto val, evaluator_->Evaluate(package_, calibration_, dataset_,
-                                             {.schemes = schemes, .samples = samples}, nullptr));
-    MICO_ASSIGN_OR_RETURN(const auto test,
-                          evaluator_->Evaluate(
-                              package_, calibration_, dataset_,
-                              {.schemes = schemes, .split = Split::kTest, .samples = samples},
-                              nullptr));
+        const auto test,
+        evaluator_->Evaluate(package_, calibration_, dataset_,
+                             {.schemes = schemes, .split = Split::kTest, .samples = samples},
+                             nullptr));
     const struct {
       const char* name;
       double goal;

@@ -61,14 +61,13 @@ struct Subject {
 
 absl::StatusOr<Subject> ResNet20(const Options& options, TorchEvaluator& evaluator) {
   Subject subject;
-  MICO_ASSIGN_OR_RETURN(
-      const std::string bytes,
-      ReadFile(options.data / "models/resnet20-cifar10/resnet20_cifar10.onnx"));
+  MICO_ASSIGN_OR_RETURN(const std::string bytes,
+                        ReadFile(options.data / "models/resnet20-cifar10/resnet20_cifar10.onnx"));
   MICO_ASSIGN_OR_RETURN(subject.package, OnnxImporter().Import(bytes));
   MICO_ASSIGN_OR_RETURN(subject.dataset, LoadCifar10(options.data));
-  MICO_ASSIGN_OR_RETURN(CalibrationOutcome outcome,
-                        evaluator.Calibrate(subject.package, subject.dataset, 256, 1,
-                                            Metric::kTop1, nullptr));
+  MICO_ASSIGN_OR_RETURN(
+      CalibrationOutcome outcome,
+      evaluator.Calibrate(subject.package, subject.dataset, 256, 1, Metric::kTop1, nullptr));
   subject.calibration = std::move(outcome.calibration);
   return subject;
 }
@@ -77,7 +76,7 @@ absl::StatusOr<Subject> ResNet20(const Options& options, TorchEvaluator& evaluat
 absl::StatusOr<Dataset> LoadDigits(const std::filesystem::path& data) {
   MICO_ASSIGN_OR_RETURN(const std::string text, ReadGzip(data / "digits/digits.csv.gz"));
   std::vector<int> numbers;
-  for (const char* at = text.data(), *end = at + text.size(); at < end;) {
+  for (const char *at = text.data(), *end = at + text.size(); at < end;) {
     int number = 0;
     const auto [next, error] = std::from_chars(at, end, number);
     if (error != std::errc()) return absl::DataLossError("digits.csv.gz: not numbers");
@@ -107,8 +106,7 @@ absl::StatusOr<Subject> Digits(const Options& options, TorchEvaluator& evaluator
   const SplitData& train = subject.dataset.train;
   std::vector<float> images;
   for (const uint8_t byte : train.bytes) images.push_back(static_cast<float>(byte) / 16.0f);
-  std::vector<TrainedLayer> layers{
-      {1, 16}, {16, 32}, {32, 64, 2}, {64, 64, 2}, {64, 10, 1, 1}};
+  std::vector<TrainedLayer> layers{{1, 16}, {16, 32}, {32, 64, 2}, {64, 64, 2}, {64, 10, 1, 1}};
   TrainDigits(images, {train.labels.begin(), train.labels.end()}, train.count, 8, 1, layers);
   MICO_ASSIGN_OR_RETURN(Graph graph, ParseGraph("input x 1x8x8\n"
                                                 "a = Conv(x) k=3x3 p=1,1,1,1 out=16 relu\n"
@@ -158,7 +156,8 @@ SearchSpace SpaceOf(const Subject& subject, int64_t val_samples) {
   space.val_samples = val_samples;
   const Graph& graph = subject.package.graph;
   std::vector<int64_t> macs;
-  for (const int node : graph.QuantizedLayers()) macs.push_back(CountMacs(graph, graph.nodes[node]));
+  for (const int node : graph.QuantizedLayers())
+    macs.push_back(CountMacs(graph, graph.nodes[node]));
   // Products of bits: a device without kernels of its own, for the shape of a front alone.
   space.cost = [macs](const BitScheme& scheme) -> absl::StatusOr<Cost> {
     Cost cost;
@@ -238,7 +237,8 @@ class Bench {
     std::vector<BitScheme> some;
     for (size_t i = 0; i < schemes.size(); i += stride) some.push_back(schemes[i]);
     // Fills the caches of both; checked against the oracle in the same go.
-    const std::vector<BitScheme> first(some.begin(), some.begin() + std::min<size_t>(some.size(), 20));
+    const std::vector<BitScheme> first(some.begin(),
+                                       some.begin() + std::min<size_t>(some.size(), 20));
     MICO_RETURN_IF_ERROR(Time(*alone, subject, first, samples, 2).status());
     MICO_RETURN_IF_ERROR(Time(*shared, subject, first, samples, 2).status());
     double together = HUGE_VAL, one_by_one = HUGE_VAL;
@@ -282,8 +282,8 @@ class Bench {
     MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> best, Neighbours(space, history, 1, {}));
     // A search refines a limit block by block: first what is cheap to vary, the layers behind the
     // first stage of the network; then, for comparison, all of them at once.
-    const BitScheme fixed(std::vector<LayerBits>(best[0].layers().begin(),
-                                                 best[0].layers().begin() + kFirstStage));
+    const BitScheme fixed(
+        std::vector<LayerBits>(best[0].layers().begin(), best[0].layers().begin() + kFirstStage));
     MICO_ASSIGN_OR_RETURN(const std::vector<BitScheme> block,
                           Neighbours(space, history, 256, fixed));
     MICO_RETURN_IF_ERROR(Compare("ResNet-20: neighbours of one limit", subject, options_.threads,
@@ -293,8 +293,9 @@ class Bench {
                                  all, kImages, 8, std::nullopt));
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    report_.Add({"ResNet-20: memory of all that", static_cast<double>(usage.ru_maxrss) * 1024 / kGibibyte,
-                 2.0, "GiB", "-", Goal::kAtMost});
+    report_.Add({"ResNet-20: memory of all that",
+                 static_cast<double>(usage.ru_maxrss) * 1024 / kGibibyte, 2.0, "GiB", "-",
+                 Goal::kAtMost});
     return absl::OkStatus();
   }
 
@@ -320,10 +321,9 @@ class Bench {
                       SearchHistory& history) {
     const std::vector<BitScheme> schemes = SchemesOf(proposal);
     if (schemes.empty()) return absl::InternalError("the strategy proposed nothing");
-    MICO_ASSIGN_OR_RETURN(
-        const auto outcomes,
-        evaluator.Evaluate(subject.package, subject.calibration, subject.dataset,
-                           {.schemes = schemes, .samples = 500}, nullptr));
+    MICO_ASSIGN_OR_RETURN(const auto outcomes,
+                          evaluator.Evaluate(subject.package, subject.calibration, subject.dataset,
+                                             {.schemes = schemes, .samples = 500}, nullptr));
     for (size_t i = 0; i < schemes.size(); ++i) {
       MICO_RETURN_IF_ERROR(outcomes[i].status);
       Trial& trial = history.trials.emplace_back();

@@ -41,8 +41,8 @@ void Step(std::vector<Parameter>& parameters, double rate) {
 
 }  // namespace
 
-void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& labels, int64_t count,
-                 int64_t side, uint64_t seed, std::vector<TrainedLayer>& layers) {
+void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& labels,
+                 int64_t count, int64_t side, uint64_t seed, std::vector<TrainedLayer>& layers) {
   at::manual_seed(seed);
   const at::Tensor x =
       at::from_blob(const_cast<float*>(images.data()), {count, 1, side, side}, at::kFloat);
@@ -70,7 +70,8 @@ void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& l
   for (size_t i = 0; i < layers.size(); ++i) {
     const at::Tensor weights = parameters[2 * i].value.detach().contiguous();
     const at::Tensor bias = parameters[2 * i + 1].value.detach().contiguous();
-    layers[i].weights.assign(weights.data_ptr<float>(), weights.data_ptr<float>() + weights.numel());
+    layers[i].weights.assign(weights.data_ptr<float>(),
+                             weights.data_ptr<float>() + weights.numel());
     layers[i].bias.assign(bias.data_ptr<float>(), bias.data_ptr<float>() + bias.numel());
   }
 }

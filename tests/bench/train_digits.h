@@ -17,7 +17,7 @@ struct TrainedLayer {
 
 // Trains `layers` (their sizes; weights are written) on `count` images of `side` x `side` values
 // in [0, 1] with labels below 10. The same seed gives the same network on one machine.
-void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& labels, int64_t count,
-                 int64_t side, uint64_t seed, std::vector<TrainedLayer>& layers);
+void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& labels,
+                 int64_t count, int64_t side, uint64_t seed, std::vector<TrainedLayer>& layers);
 
 }  // namespace mico

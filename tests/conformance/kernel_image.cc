@@ -172,7 +172,7 @@ std::string RequantText(const KernelCase& c) {
 
 std::string WeightsText(const KernelCase& c) {
   const int bits = ContainerBits(c.step().weight_bits);
-  const std::vector<int8_t>& weights = c.numbers().weights;
+  const SharedWeights& weights = c.numbers().weights;
   if (!IsPackedProduct(c)) {
     return Array("uint8_t", "weights", PackWeights(weights, PerChannel(c), bits));
   }

@@ -92,9 +92,9 @@ class IntegerConvolution::Sink {
   void End(int64_t position, int64_t pixels, const int32_t* sums) {
     if (table_ == nullptr) return;
     const int64_t channels = output_.shape.channels;
-    table_->Apply(sums, pixels * channels,
-                  output_.As<uint8_t>() +
-                      position * channels * IntegerBatch::BytesOf(output_.type));
+    table_->Apply(
+        sums, pixels * channels,
+        output_.As<uint8_t>() + position * channels * IntegerBatch::BytesOf(output_.type));
   }
 
  private:
@@ -111,7 +111,8 @@ IntegerConvolution::IntegerConvolution(const ConvAttributes& conv, std::span<con
       input_type_(input_type),
       padded_height_(input.height + conv.padding.top + conv.padding.bottom),
       padded_width_(input.width + conv.padding.left + conv.padding.right) {
-  is_depthwise_ = conv.groups > 1 && conv.groups == input.channels && conv.out_channels == input.channels;
+  is_depthwise_ =
+      conv.groups > 1 && conv.groups == input.channels && conv.out_channels == input.channels;
   const bool has_bytes = VectorLevelInUse() >= VectorLevel::kAvx512Vnni && !is_depthwise_;
   words_ = has_bytes ? Words::kFourBytes : Words::kTwoShorts;
   copies_ = words_ == Words::kTwoShorts || input_type.is_signed || IsPadded(conv.padding);
@@ -137,8 +138,7 @@ void IntegerConvolution::SetTaps() {
   tap_words_ = (elements + WordElements() - 1) / WordElements();
   for (int64_t y = 0; y < conv_.kernel_height; ++y) {
     for (int64_t x = 0; x < columns; ++x) {
-      const int64_t position =
-          y * conv_.dilation_height * padded_width_ + x * conv_.dilation_width;
+      const int64_t position = y * conv_.dilation_height * padded_width_ + x * conv_.dilation_width;
       tap_offsets_.push_back(static_cast<int32_t>(position * input_.channels * ElementBytes()));
     }
   }
@@ -262,8 +262,7 @@ IntegerConvolution::Prepared IntegerConvolution::Prepare(const IntegerBatch& inp
       const int64_t position = (y + conv_.padding.top) * padded_width_ + conv_.padding.left;
       uint8_t* out = scratch + sample * sample_bytes + position * input_.channels * element;
       if (words_ == Words::kTwoShorts) {
-        Dispatch(
-            WidenLoop{values, input_type_.is_signed, in_row, reinterpret_cast<int16_t*>(out)});
+        Dispatch(WidenLoop{values, input_type_.is_signed, in_row, reinterpret_cast<int16_t*>(out)});
       } else if (has_offset) {
         Dispatch(OffsetLoop{values, in_row, out});
       } else {
@@ -326,9 +325,8 @@ void IntegerConvolution::SumDepthwise(const Row& row, int32_t* sums) const {
   const int64_t channels = input_.channels;
   for (int64_t pixel = 0; pixel < row.pixels; ++pixel, sums += channels) {
     std::fill_n(sums, channels, 0);
-    const uint8_t* input =
-        row.input +
-        (row.pixel_offsets == nullptr ? pixel * row.pixel_stride : row.pixel_offsets[pixel]);
+    const uint8_t* input = row.input + (row.pixel_offsets == nullptr ? pixel * row.pixel_stride
+                                                                     : row.pixel_offsets[pixel]);
     for (size_t tap = 0; tap < tap_offsets_.size(); ++tap) {
       Dispatch(DepthwiseLoop{reinterpret_cast<const int16_t*>(input + tap_offsets_[tap]),
                              depthwise_.data() + tap * channels, channels, sums});

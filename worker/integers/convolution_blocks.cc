@@ -66,9 +66,8 @@ MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t blo
   const uint8_t* inputs[pixels];
   for (int p = 0; p < pixels; ++p) inputs[p] = InputAt(row, pixel + p);
   const uint8_t* weights = row.weights + block * BlockBytes(row);
-  const auto load = [](const void* from) MICO_AVX2 {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(from));
-  };
+  const auto load = [](const void* from)
+                        MICO_AVX2 { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); };
   __m256i sums[pixels][2];
   for (int p = 0; p < pixels; ++p) {
     sums[p][0] = load(row.first + block * kBlockChannels);
@@ -80,8 +79,7 @@ MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t blo
       const __m256i low = load(weights), high = load(weights + kVectorBytes / 2);
       weights += kVectorBytes;
       for (int p = 0; p < pixels; ++p) {
-        const __m256i value =
-            _mm256_set1_epi32(WordAt(inputs[p] + offset + word * kWordBytes));
+        const __m256i value = _mm256_set1_epi32(WordAt(inputs[p] + offset + word * kWordBytes));
         sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(value, low));
         sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(value, high));
       }
@@ -95,8 +93,8 @@ MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t blo
   }
 }
 
-// `pixels` x `blocks` vectors of sums in registers. Where the inputs have one stride their addresses
-// need no register each.
+// `pixels` x `blocks` vectors of sums in registers. Where the inputs have one stride their
+// addresses need no register each.
 template <int pixels, int blocks, bool has_stride>
 MICO_AVX512_VNNI void RunTileVnni(const ConvolutionRow& row, int64_t pixel, int64_t block) {
   const uint8_t* inputs[has_stride ? 1 : pixels];

@@ -16,7 +16,7 @@ struct ConvolutionRow {
   int64_t pixels = 0;
   int64_t pixel_stride = 0;  // bytes between the inputs of neighbours, where they are all the same
   const int64_t* pixel_offsets = nullptr;  // otherwise: bytes from `input` to each pixel's
-  const int32_t* tap_offsets = nullptr;  // in bytes, `taps` of them
+  const int32_t* tap_offsets = nullptr;    // in bytes, `taps` of them
   int64_t taps = 0;
   int64_t words = 0;  // of each tap
   // [block][tap][word][kBlockChannels] words.

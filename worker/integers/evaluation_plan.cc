@@ -88,8 +88,8 @@ class Computations {
   }
   const QuantizedTensor& OutputOf(const Computation& c) const {
     const QuantizedGraph& graph = models_[c.model]->graph;
-    return graph.tensors[c.kind == Operation::Kind::kInput ? graph.input
-                                                           : graph.steps[c.step].output];
+    return graph
+        .tensors[c.kind == Operation::Kind::kInput ? graph.input : graph.steps[c.step].output];
   }
 
   int64_t BytesOfOutput(const Computation& c) const {
@@ -237,9 +237,8 @@ EvaluationPlan PlanEvaluation(std::span<const QuantizedModel* const> models, Wan
   // Models with long common prefixes side by side.
   std::vector<int> order(models.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return numbered[a].sequence < numbered[b].sequence;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return numbered[a].sequence < numbered[b].sequence; });
   EvaluationPlan plan;
   Schedule schedule(computations.all(), plan);
   for (const int model : order) {

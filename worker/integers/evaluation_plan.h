@@ -18,9 +18,9 @@ struct Operation {
     kStep,        // a step as a whole
   };
   Kind kind = Kind::kStep;
-  int model = 0, step = 0;   // the first of the equal ones; kInput: no step
-  std::vector<int> inputs;   // values
-  int output = 0;            // value
+  int model = 0, step = 0;  // the first of the equal ones; kInput: no step
+  std::vector<int> inputs;  // values
+  int output = 0;           // value
   // Values that nobody reads after this operation, `output` among them where nobody does.
   std::vector<int> last_reads;
   // Who asked for the output.

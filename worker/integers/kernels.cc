@@ -67,8 +67,8 @@ struct LargestLoop {
 // Adds up the positions of a window, channel by channel.
 template <typename T>
 struct SumLoop {
-  const T* first;               // the window's first position
-  int64_t rows, columns;        // positions
+  const T* first;                // the window's first position
+  int64_t rows, columns;         // positions
   int64_t row_stride, channels;  // elements
   int32_t* sums;
 
@@ -132,10 +132,10 @@ IntegerBatch AddIntegers(const IntegerBatch& a, const IntegerBatch& b, const Ste
   WithBytes(a, [&](const auto* first) {
     WithBytes(b, [&](const auto* second) {
       WithElements(sum, [&](auto* out) {
-        Dispatch(AddLoop<std::remove_cvref_t<decltype(*first)>,
-                         std::remove_cvref_t<decltype(*second)>,
-                         std::remove_cvref_t<decltype(*out)>>{first, second, out, sum.elements(),
-                                                              numbers});
+        Dispatch(
+            AddLoop<std::remove_cvref_t<decltype(*first)>, std::remove_cvref_t<decltype(*second)>,
+                    std::remove_cvref_t<decltype(*out)>>{first, second, out, sum.elements(),
+                                                         numbers});
       });
     });
   });
@@ -252,11 +252,11 @@ IntegerBatch PadIntegers(const IntegerBatch& input, const PadAttributes& pad,
   for (int64_t sample = 0; sample < input.count; ++sample) {
     for (int64_t row = 0; row < input.shape.height; ++row) {
       for (int64_t column = 0; column < input.shape.width; ++column) {
-        std::copy_n(input.As<uint8_t>() + IndexOf(input.shape, sample, row, column), channels,
-                    output.As<uint8_t>() +
-                        IndexOf(out_shape, sample, row + pad.padding.top,
-                                column + pad.padding.left) +
-                        pad.channels_before);
+        std::copy_n(
+            input.As<uint8_t>() + IndexOf(input.shape, sample, row, column), channels,
+            output.As<uint8_t>() +
+                IndexOf(out_shape, sample, row + pad.padding.top, column + pad.padding.left) +
+                pad.channels_before);
       }
     }
   }

@@ -10,7 +10,8 @@
 namespace mico {
 namespace {
 
-// What an operation writes on average: with what lies beside it, it stays in the second-level cache.
+// What an operation writes on average: with what lies beside it, it stays in the second-level
+// cache.
 constexpr int64_t kBatchBytes = 512 << 10;
 constexpr int64_t kMostSamples = 1024;
 

@@ -17,7 +17,7 @@ struct Case {
 };
 
 constexpr Case kCases[] = {
-    {16, 32, 14, 3, 1, false}, {64, 64, 5, 5, 1, true}, {3, 10, 7, 3, 1, true},
+    {16, 32, 14, 3, 1, false}, {64, 64, 5, 5, 1, true},  {3, 10, 7, 3, 1, true},
     {48, 10, 1, 1, 1, false},  {16, 16, 9, 3, 16, true},
 };
 constexpr int64_t kSamples = 2;
@@ -45,8 +45,8 @@ int32_t SumOfProducts(const Case& c, const IntegerBatch& input, const std::vecto
       if (row < 0 || row >= c.size || column < 0 || column >= c.size) continue;
       for (int64_t i = 0; i < in_channels; ++i) {
         const int64_t at = ((sample * c.size + row) * c.size + column) * c.in_channels + first + i;
-        sum += ValueOf(input, at) *
-               weights[((out * c.kernel + ky) * c.kernel + kx) * in_channels + i];
+        sum +=
+            ValueOf(input, at) * weights[((out * c.kernel + ky) * c.kernel + kx) * in_channels + i];
       }
     }
   }

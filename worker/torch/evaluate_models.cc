@@ -4,11 +4,11 @@
 #include <deque>
 #include <numeric>
 
+#include "absl/synchronization/mutex.h"
 #include "base/random.h"
 #include "base/status_macros.h"
-#include "absl/synchronization/mutex.h"
-#include "worker/integers/evaluation_plan.h"
 #include "worker/integers/answers.h"
+#include "worker/integers/evaluation_plan.h"
 #include "worker/integers/plan_runner.h"
 #include "worker/integers/read_integers.h"
 #include "worker/torch/answer_key.h"
@@ -104,7 +104,8 @@ class Evaluation {
     const bool can_shrink = batch > 1 || judgements.size() > 1;
     if (!absl::IsResourceExhausted(status) || !can_shrink) return status;
     // The machine has less than was promised: what is done again gives the same.
-    memory_bytes_ = std::min(memory_bytes_, plan.peak_bytes * threads * std::max<int64_t>(batch, 1)) / 2;
+    memory_bytes_ =
+        std::min(memory_bytes_, plan.peak_bytes * threads * std::max<int64_t>(batch, 1)) / 2;
     return RunTogether(judgements, first, last, keep_going);
   }
 
@@ -187,9 +188,8 @@ class Evaluation {
   }
 
   int64_t CorrectOf(const Judgement& judgement, int64_t seen) const {
-    return std::count_if(order_.begin(), order_.begin() + seen, [&](int64_t place) {
-      return judgement.contributions[place] == 1.0;
-    });
+    return std::count_if(order_.begin(), order_.begin() + seen,
+                         [&](int64_t place) { return judgement.contributions[place] == 1.0; });
   }
 
   void GiveUpTheHopeless(std::vector<Judgement*>& racing, int64_t seen) {

@@ -16,8 +16,8 @@ struct EvaluationSetting {
   int64_t most_samples = 0;             // together on one thread; 0: as the cache likes
   const Dataset& dataset;
   const EvaluationRequest& request;
-  std::span<const int64_t> indices;       // of the samples, ascending
-  const std::vector<float>& reference;    // the float network's logits of the same samples
+  std::span<const int64_t> indices;     // of the samples, ascending
+  const std::vector<float>& reference;  // the float network's logits of the same samples
 };
 
 // Runs the model of every outcome whose status is OK and fills in what the request asks for.

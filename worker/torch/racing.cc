@@ -15,8 +15,7 @@ double UpperEnd(int64_t correct, int64_t seen) {
   const double share = static_cast<double>(correct) / n;
   const double square = kQuantile * kQuantile;
   const double centre = share + square / (2 * n);
-  const double spread =
-      kQuantile * std::sqrt(share * (1 - share) / n + square / (4 * n * n));
+  const double spread = kQuantile * std::sqrt(share * (1 - share) / n + square / (4 * n * n));
   return (centre + spread) / (1 + square / n);
 }
 

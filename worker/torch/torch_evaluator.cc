@@ -237,9 +237,8 @@ absl::Status TorchEvaluator::State::QuantizeAll(WeightCache& weights,
                                                 std::span<SchemeOutcome> outcomes) const {
   const auto quantize = [&](Batch batch) {
     SchemeOutcome& outcome = outcomes[batch.first];
-    absl::StatusOr<QuantizedModel> model =
-        Quantize(weights, calibration, request.reconstructions,
-                 request.schemes[places[batch.first]]);
+    absl::StatusOr<QuantizedModel> model = Quantize(weights, calibration, request.reconstructions,
+                                                    request.schemes[places[batch.first]]);
     outcome.status = model.status();
     if (!model.ok()) return absl::OkStatus();
     outcome.model = std::move(*model);
@@ -323,9 +322,9 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
     const EvaluationRequest& request, const KeepGoing& keep_going) {
   MICO_RETURN_IF_ERROR(CheckFit(package, dataset, request.metric));
   if (request.floor.has_value() && !CountsAnswers(request.metric)) {
-    return absl::InvalidArgumentError(fmt::format(
-        "a floor of {} with metric {}; needed one that counts answers, top1 or top5",
-        *request.floor, ToString(request.metric)));
+    return absl::InvalidArgumentError(
+        fmt::format("a floor of {} with metric {}; needed one that counts answers, top1 or top5",
+                    *request.floor, ToString(request.metric)));
   }
   const std::vector<int64_t> indices =
       ChooseSamples(dataset.split(request.split).count, request.samples, kEvaluationSeed);
@@ -334,8 +333,12 @@ absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(
   MICO_ASSIGN_OR_RETURN(const std::vector<float>* reference,
                         state_->CachedFloatLogits(package, dataset, request.split, indices,
                                                   Part(keep_going, 0.0, 1.0 / parts)));
-  const EvaluationSetting setting{state_->crew.threads, state_->options.activation_memory_bytes,
-                                  state_->options.integer_batch_size, dataset, request, indices,
+  const EvaluationSetting setting{state_->crew.threads,
+                                  state_->options.activation_memory_bytes,
+                                  state_->options.integer_batch_size,
+                                  dataset,
+                                  request,
+                                  indices,
                                   *reference};
   const std::shared_ptr<CachedWeights> weights = state_->WeightsOf(package);
   const std::vector<size_t> order = SortedByPrefix(request.schemes);

@@ -119,8 +119,7 @@ TEST_F(StoreTest, TrialsKeepEverything) {
 TEST_F(StoreTest, AnEvaluationIsFoundByWhatItDependsOnAndItsFirstAnswerStays) {
   const BitScheme scheme = BitScheme::Parse("w8a8,w4a2").value();
   const EvaluationRecord evaluation{"net/calibration/data/val/0/mse/1", scheme,
-                                    MseScore(std::vector<double>{0.1, 0.3}), 0.5,
-                                    Digest::Of("q")};
+                                    MseScore(std::vector<double>{0.1, 0.3}), 0.5, Digest::Of("q")};
   EvaluationRecord later = evaluation;
   later.divergence = 0.75;
   ASSERT_TRUE(store_

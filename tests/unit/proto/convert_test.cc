@@ -101,10 +101,10 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
   const Digest m = Digest::Of("m"), d = Digest::Of("d"), c = Digest::Of("c");
   const BitScheme scheme = BitScheme::Parse("w8a8,w4a4").value();
   const std::vector<Task> tasks{
-      CalibrateTask{m, d, 256, 7, Metric::kAuc}, ProfileTask{"t", "key", {"conv one", "conv two"}},
+      CalibrateTask{m, d, 256, 7, Metric::kAuc},
+      ProfileTask{"t", "key", {"conv one", "conv two"}},
       EvaluateTask{m, d, c, Split::kTest, 12, {scheme, scheme}, true, Metric::kTop5},
-      EvaluateTask{
-          m, d, c, Split::kVal, 0, {scheme}, false, Metric::kTop1, 8, 0.75, 3, {m, c}},
+      EvaluateTask{m, d, c, Split::kVal, 0, {scheme}, false, Metric::kTop1, 8, 0.75, 3, {m, c}},
       ReconstructTask{m, d, c, {2, 4}, 1024, 7},
       ArtifactTask{m,
                    m,

@@ -151,8 +151,7 @@ TEST_F(EvaluationTest, WhoIsGivenUpDoesNotDependOnThreadsMemoryOrCompany) {
   const EvaluationRequest request{.schemes = schemes, .verify_images = 2, .floor = 0.30};
 
   const auto one = Evaluate(*Evaluator({.threads = 1, .schemes_together = 1}), request);
-  const auto two =
-      Evaluate(*Evaluator({.threads = 2, .activation_memory_bytes = 50'000}), request);
+  const auto two = Evaluate(*Evaluator({.threads = 2, .activation_memory_bytes = 50'000}), request);
 
   for (size_t i = 0; i < schemes.size(); ++i) {
     ASSERT_TRUE(one[i].status.ok() && two[i].status.ok());
@@ -165,9 +164,9 @@ TEST_F(EvaluationTest, WhoIsGivenUpDoesNotDependOnThreadsMemoryOrCompany) {
 TEST_F(EvaluationTest, AFloorNeedsAMetricThatCounts) {
   const std::vector<BitScheme> schemes = RandomSchemes(1);
   Dataset dataset = dataset_;
-  const auto outcomes = Evaluator()->Evaluate(
-      package_, calibration_, dataset,
-      {.schemes = schemes, .metric = Metric::kMse, .floor = 0.5}, nullptr);
+  const auto outcomes =
+      Evaluator()->Evaluate(package_, calibration_, dataset,
+                            {.schemes = schemes, .metric = Metric::kMse, .floor = 0.5}, nullptr);
   EXPECT_EQ(outcomes.status().code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -95,14 +95,14 @@ class IntegersTest : public ::testing::TestWithParam<VectorLevel> {
     int32_t sum = 0;
     for (int64_t y = 0; y < conv.kernel_height; ++y) {
       for (int64_t x = 0; x < conv.kernel_width; ++x) {
-        const int64_t in_y =
-            row * conv.stride_height - conv.padding.top + y * conv.dilation_height;
+        const int64_t in_y = row * conv.stride_height - conv.padding.top + y * conv.dilation_height;
         const int64_t in_x =
             column * conv.stride_width - conv.padding.left + x * conv.dilation_width;
         if (in_y < 0 || in_y >= shape.height || in_x < 0 || in_x >= shape.width) continue;
         for (int64_t i = 0; i < in_channels; ++i) {
-          sum += input[(in_y * shape.width + in_x) * shape.channels + first + i] *
-                 weights[((out * conv.kernel_height + y) * conv.kernel_width + x) * in_channels + i];
+          sum +=
+              input[(in_y * shape.width + in_x) * shape.channels + first + i] *
+              weights[((out * conv.kernel_height + y) * conv.kernel_width + x) * in_channels + i];
         }
       }
     }

@@ -88,7 +88,8 @@ constexpr std::string_view kSignals = R"(
 class TorchIntegerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto evaluator = TorchEvaluator::Create({.threads = 2, .batch_size = 8, .integer_batch_size = 8});
+    auto evaluator =
+        TorchEvaluator::Create({.threads = 2, .batch_size = 8, .integer_batch_size = 8});
     ASSERT_TRUE(evaluator.ok()) << evaluator.status();
     evaluator_ = std::move(*evaluator);
   }
@@ -207,7 +208,8 @@ TEST_F(TorchIntegerTest, TheFirstOutputIsTheOneThatIsScored) {
 
   const auto several = evaluator_->Evaluate(package, Calibrated(package, dataset), dataset,
                                             {.schemes = schemes}, nullptr);
-  const auto one = evaluator_->Evaluate(single, Calibrated(single, dataset), dataset, {.schemes = schemes}, nullptr);
+  const auto one = evaluator_->Evaluate(single, Calibrated(single, dataset), dataset,
+                                        {.schemes = schemes}, nullptr);
 
   ASSERT_TRUE(several.ok() && one.ok()) << several.status() << one.status();
   EXPECT_EQ((*several)[0].score, (*one)[0].score);
@@ -281,11 +283,14 @@ TEST_F(TorchIntegerTest, OutcomesDoNotDependOnThreadsOrBatches) {
   const Calibration calibration = Calibrated(package, dataset);
   const std::vector<BitScheme> schemes{*BitScheme::Parse("w8a8,w8a8,w8a8,w8a8,w8a8"),
                                        *BitScheme::Parse("w2a8,w2a3,w4a4,w3a5,w7a6")};
-  const auto other = TorchEvaluator::Create({.threads = 1, .batch_size = 40, .integer_batch_size = 40});
+  const auto other =
+      TorchEvaluator::Create({.threads = 1, .batch_size = 40, .integer_batch_size = 40});
   ASSERT_TRUE(other.ok()) << other.status();
 
-  const auto first = evaluator_->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
-  const auto second = (*other)->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
+  const auto first =
+      evaluator_->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
+  const auto second =
+      (*other)->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
 
   ASSERT_TRUE(first.ok()) << first.status();
   ASSERT_TRUE(second.ok()) << second.status();
@@ -340,12 +345,13 @@ TEST_F(TorchIntegerTest, SchemesThatShareAPrefixGetWhatEachGetsAlone) {
     schemes.push_back(*BitScheme::Parse(text));
   }
 
-  const auto together = evaluator_->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
+  const auto together =
+      evaluator_->Evaluate(package, calibration, dataset, {.schemes = schemes}, nullptr);
 
   ASSERT_TRUE(together.ok()) << together.status();
   for (size_t i = 0; i < schemes.size(); ++i) {
-    const auto alone =
-        evaluator_->Evaluate(package, calibration, dataset, {.schemes = std::span(schemes).subspan(i, 1)}, nullptr);
+    const auto alone = evaluator_->Evaluate(package, calibration, dataset,
+                                            {.schemes = std::span(schemes).subspan(i, 1)}, nullptr);
     ASSERT_TRUE(alone.ok()) << alone.status();
     ASSERT_TRUE((*together)[i].status.ok()) << (*together)[i].status;
     EXPECT_EQ((*together)[i].score, (*alone)[0].score) << schemes[i].ToString();
@@ -403,7 +409,8 @@ TEST_F(TorchIntegerTest, AnUnwantedResultIsCancelled) {
   // One thread: with several, others may have done all the work before the first question.
   const auto evaluator = TorchEvaluator::Create({.threads = 1}).value();
 
-  const auto outcomes = evaluator->Evaluate(package, calibration, dataset, {.schemes = schemes}, [&](double progress) {
+  const auto outcomes = evaluator->Evaluate(package, calibration, dataset, {.schemes = schemes},
+                                            [&](double progress) {
                                               EXPECT_FALSE(unwanted) << "asked after a no";
                                               EXPECT_GE(progress, last);
                                               last = progress;
