@@ -379,7 +379,7 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
     }
     case v1::TaskOrder::kConvert: {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.convert()));
-      break;
+      return order;
     }
     case v1::TaskOrder::kReconstruct: {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.reconstruct()));
@@ -438,7 +438,7 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
       MICO_ASSIGN_OR_RETURN(const Digest package, ReadDigest("convert.package_digest",
                                                              message.convert().package_digest()));
       result.result = ConvertResult{package};
-      break;
+      return result;
     }
     case v1::TaskResult::kReconstruct: {
       MICO_ASSIGN_OR_RETURN(const Digest reconstruction,
