@@ -18,27 +18,24 @@ struct ConvolutionSizes {
   int64_t groups = 1;
 };
 
-// A convolution in float or double with libtorch, on the calling thread alone. Thread-safe to run.
+// A convolution in float with libtorch, on the calling thread alone. Thread-safe to run.
 // Throws what libtorch throws (std::exception).
-template <typename T>
 class Convolution {
  public:
-  // weights: [out][kernel_h][kernel_w][in / groups]; bias: [out] or null. Both are copied.
-  Convolution(const ConvolutionSizes& sizes, const T* weights, const T* bias);
+  // weights: [out][kernel_h][kernel_w][in / groups]; bias: [out]. Both are copied.
+  Convolution(const ConvolutionSizes& sizes, const float* weights, const float* bias);
   ~Convolution();
   Convolution(Convolution&&) noexcept;
   Convolution& operator=(Convolution&&) noexcept;
 
   // The output for `count` samples, in memory of libtorch.
-  std::shared_ptr<T> Run(const T* input, int64_t count, int64_t height, int64_t width) const;
+  std::shared_ptr<float> Run(const float* input, int64_t count, int64_t height,
+                             int64_t width) const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
-
-extern template class Convolution<float>;
-extern template class Convolution<double>;
 
 // libtorch splits no call of this thread over others: samples are split over threads instead.
 void UseOneLibtorchThread();

@@ -24,7 +24,7 @@ class FloatNetwork {
   BatchTensor RunNode(const Node& node, int layer, const std::vector<BatchTensor>& values) const;
 
   const ModelPackage& package_;
-  std::vector<Convolution<float>> layers_;
+  std::vector<Convolution> layers_;
   std::vector<int> last_reader_;  // per value: the last node that reads it
 };
 
