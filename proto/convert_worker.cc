@@ -79,7 +79,8 @@ absl::StatusOr<ReconstructTask> FromProto(const v1::ReconstructTask& message) {
                         ReadDigest("reconstruct.dataset_digest", message.dataset_digest()));
   MICO_ASSIGN_OR_RETURN(task.calibration,
                         ReadDigest("reconstruct.calibration_digest", message.calibration_digest()));
-  const auto [least, most] = std::minmax(message.weight_bits(), message.input_bits());
+  // Of a list, which gives values: of two temporaries it would be references.
+  const auto [least, most] = std::minmax({message.weight_bits(), message.input_bits()});
   if (least < 1 || most > 8) {
     return Bad("reconstruct.bits",
                fmt::format("w{}a{}", message.weight_bits(), message.input_bits()), "widths of 1-8");
