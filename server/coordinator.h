@@ -318,7 +318,7 @@ class Coordinator {
   void ApplyReconstruction(const OpenTask& task, const ReconstructResult& result,
                            const Delivery& delivery, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ApplyProfile(const OpenTask& task, const LatencyTable& measured, PendingChange& change)
+  void ApplyProfile(const LatencyTable& measured, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ApplySearch(const OpenTask& task, const EvaluateResult& result, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

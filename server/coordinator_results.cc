@@ -99,7 +99,7 @@ void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
       ApplyReconstruction(task, std::get<ReconstructResult>(result.result), delivery, change);
       break;
     case Purpose::kProfile:
-      ApplyProfile(task, *delivery.table, change);
+      ApplyProfile(*delivery.table, change);
       break;
     case Purpose::kSearch:
       ApplySearch(task, std::get<EvaluateResult>(result.result), change);
@@ -168,8 +168,7 @@ void Coordinator::ApplyReconstruction(const OpenTask& task, const ReconstructRes
   AdvanceAll(change);
 }
 
-void Coordinator::ApplyProfile(const OpenTask& task, const LatencyTable& measured,
-                               PendingChange& change) {
+void Coordinator::ApplyProfile(const LatencyTable& measured, PendingChange& change) {
   const std::string& key = measured.profile_key;
   auto merged = std::make_shared<LatencyTable>();
   if (const auto known = tables_.find(key); known != tables_.end()) *merged = *known->second;

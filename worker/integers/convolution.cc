@@ -40,7 +40,7 @@ struct WidenLoop {
   MICO_INLINE void operator()() const {
     if (is_signed) {
       const auto* values = reinterpret_cast<const int8_t*>(bytes);
-      for (int64_t i = 0; i < elements; ++i) out[i] = values[i];
+      for (int64_t i = 0; i < elements; ++i) out[i] = static_cast<int16_t>(+values[i]);
     } else {
       for (int64_t i = 0; i < elements; ++i) out[i] = bytes[i];
     }
@@ -164,8 +164,9 @@ IntegerConvolution::Group IntegerConvolution::Pack(std::span<const int8_t> weigh
     for (int64_t tap = 0; tap < taps; ++tap) {
       for (int64_t i = 0; i < per_tap; ++i) {
         const int64_t word = (block * taps + tap) * tap_words_ + i / in_word;
-        packed[(word * kBlockChannels + lane) * in_word + i % in_word] = from[tap * per_tap + i];
-        sum += from[tap * per_tap + i];
+        packed[(word * kBlockChannels + lane) * in_word + i % in_word] =
+            static_cast<int16_t>(+from[tap * per_tap + i]);
+        sum += static_cast<int16_t>(+from[tap * per_tap + i]);
       }
     }
     const bool has_offset = words_ == Words::kFourBytes && input_type_.is_signed;
@@ -186,7 +187,8 @@ void IntegerConvolution::PackDepthwise(std::span<const int8_t> weights) {
   depthwise_.resize(weights.size());
   for (int64_t channel = 0; channel < input_.channels; ++channel) {
     for (int64_t tap = 0; tap < taps; ++tap) {
-      depthwise_[tap * input_.channels + channel] = weights[channel * taps + tap];
+      depthwise_[tap * input_.channels + channel] =
+          static_cast<int16_t>(+weights[channel * taps + tap]);
     }
   }
 }

@@ -97,8 +97,9 @@ MICO_AVX2 void RunTileAvx2(const ConvolutionRow& row, int64_t pixel, int64_t blo
 // addresses need no register each.
 template <int pixels, int blocks, bool has_stride>
 MICO_AVX512_VNNI void RunTileVnni(const ConvolutionRow& row, int64_t pixel, int64_t block) {
-  const uint8_t* inputs[has_stride ? 1 : pixels];
-  for (int p = 0; p < (has_stride ? 1 : pixels); ++p) inputs[p] = InputAt(row, pixel + p);
+  constexpr int kInputs = pixels - (pixels - 1) * static_cast<int>(has_stride);
+  const uint8_t* inputs[kInputs];
+  for (int p = 0; p < kInputs; ++p) inputs[p] = InputAt(row, pixel + p);
   const int64_t block_bytes = BlockBytes(row);
   const uint8_t* weights = row.weights + block * block_bytes;
   __m512i sums[pixels][blocks];

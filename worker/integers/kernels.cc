@@ -128,7 +128,7 @@ std::vector<RequantizeTable> TablesOf(const StepNumbers& numbers, int64_t channe
 
 IntegerBatch AddIntegers(const IntegerBatch& a, const IntegerBatch& b, const StepNumbers& numbers,
                          TensorType type) {
-  const IntegerBatch sum = IntegerBatch::Empty(a.count, a.shape, type);
+  IntegerBatch sum = IntegerBatch::Empty(a.count, a.shape, type);
   WithBytes(a, [&](const auto* first) {
     WithBytes(b, [&](const auto* second) {
       WithElements(sum, [&](auto* out) {
@@ -145,7 +145,7 @@ IntegerBatch AddIntegers(const IntegerBatch& a, const IntegerBatch& b, const Ste
 IntegerBatch AveragePoolIntegers(const IntegerBatch& input, const PoolAttributes& pool,
                                  const StepNumbers& numbers, const Shape& out_shape,
                                  TensorType type) {
-  const IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, type);
+  IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, type);
   const int64_t channels = input.shape.channels;
   const std::vector<RequantizeTable> tables = TablesOf(numbers, channels, type);
   std::vector<int32_t> sums(channels);
@@ -169,7 +169,7 @@ IntegerBatch AveragePoolIntegers(const IntegerBatch& input, const PoolAttributes
 
 IntegerBatch MaxPoolIntegers(const IntegerBatch& input, const PoolAttributes& pool,
                              const Shape& out_shape) {
-  const IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, input.type);
+  IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, input.type);
   const int64_t channels = input.shape.channels;
   WithBytes(input, [&](const auto* values) {
     using T = std::remove_cvref_t<decltype(*values)>;
@@ -191,7 +191,7 @@ IntegerBatch MaxPoolIntegers(const IntegerBatch& input, const PoolAttributes& po
 }
 
 IntegerBatch ClampIntegers(const IntegerBatch& input, const StepNumbers& numbers, TensorType type) {
-  const IntegerBatch output = IntegerBatch::Empty(input.count, input.shape, type);
+  IntegerBatch output = IntegerBatch::Empty(input.count, input.shape, type);
   WithBytes(input, [&](const auto* values) {
     WithElements(output, [&](auto* out) {
       std::transform(values, values + input.elements(), out, [&](int32_t value) {
@@ -205,7 +205,7 @@ IntegerBatch ClampIntegers(const IntegerBatch& input, const StepNumbers& numbers
 
 IntegerBatch RequantizeIntegers(const IntegerBatch& input, const StepNumbers& numbers,
                                 TensorType type) {
-  const IntegerBatch output = IntegerBatch::Empty(input.count, input.shape, type);
+  IntegerBatch output = IntegerBatch::Empty(input.count, input.shape, type);
   const RequantizeTable table(numbers.bias, numbers.scales, numbers.lowest, numbers.highest, type);
   WithBytes(input, [&](const auto* values) {
     table.Apply(values, output.elements(), output.As<uint8_t>());
@@ -214,7 +214,7 @@ IntegerBatch RequantizeIntegers(const IntegerBatch& input, const StepNumbers& nu
 }
 
 IntegerBatch ConcatIntegers(std::span<const IntegerBatch> inputs, const Shape& out_shape) {
-  const IntegerBatch output = IntegerBatch::Empty(inputs[0].count, out_shape, inputs[0].type);
+  IntegerBatch output = IntegerBatch::Empty(inputs[0].count, out_shape, inputs[0].type);
   uint8_t* place = output.As<uint8_t>();
   for (const IntegerBatch& input : inputs) {
     const int64_t channels = input.shape.channels;
@@ -229,7 +229,7 @@ IntegerBatch ConcatIntegers(std::span<const IntegerBatch> inputs, const Shape& o
 
 IntegerBatch SliceIntegers(const IntegerBatch& input, const SliceAttributes& slice,
                            const Shape& out_shape) {
-  const IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, input.type);
+  IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, input.type);
   uint8_t* out = output.As<uint8_t>();
   for (int64_t sample = 0; sample < input.count; ++sample) {
     for (int64_t row = 0; row < out_shape.height; ++row) {
@@ -246,7 +246,7 @@ IntegerBatch SliceIntegers(const IntegerBatch& input, const SliceAttributes& sli
 
 IntegerBatch PadIntegers(const IntegerBatch& input, const PadAttributes& pad,
                          const Shape& out_shape) {
-  const IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, input.type);
+  IntegerBatch output = IntegerBatch::Empty(input.count, out_shape, input.type);
   std::fill_n(output.As<uint8_t>(), output.elements(), uint8_t{0});
   const int64_t channels = input.shape.channels;
   for (int64_t sample = 0; sample < input.count; ++sample) {

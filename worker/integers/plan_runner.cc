@@ -77,7 +77,7 @@ IntegerBatch PlanRunner::RunOperation(size_t index, const std::vector<IntegerBat
   const TensorType type = model.graph.tensors[step.output].type;
   if (operation.kind == Operation::Kind::kSums) return prepared.convolution->Sums(input);
   if (operation.kind == Operation::Kind::kRequantize) {
-    const IntegerBatch output = IntegerBatch::Empty(input.count, input.shape, type);
+    IntegerBatch output = IntegerBatch::Empty(input.count, input.shape, type);
     prepared.table->Apply(input.As<int32_t>(), input.elements(), output.As<uint8_t>());
     return output;
   }

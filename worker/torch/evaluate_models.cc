@@ -99,7 +99,7 @@ class Evaluation {
           RunTogether(judgements.first(half), first, last, Part(keep_going, 0.0, 0.5)));
       return RunTogether(judgements.subspan(half), first, last, Part(keep_going, 0.5, 1.0));
     }
-    const absl::Status status =
+    absl::Status status =
         RunPlan(judgements, models, plan, first, last, std::max<int64_t>(batch, 1), keep_going);
     const bool can_shrink = batch > 1 || judgements.size() > 1;
     if (!absl::IsResourceExhausted(status) || !can_shrink) return status;

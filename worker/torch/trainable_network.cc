@@ -44,7 +44,7 @@ at::Tensor RunConvolution(const TrainableStep& step, const LayerTensors& layer,
 at::Tensor RunAveragePool(const TrainableStep& step, const at::Tensor& x) {
   const std::array<int64_t, 2> kernel{step.window.kernel_height, step.window.kernel_width};
   const std::array<int64_t, 2> strides{step.window.stride_height, step.window.stride_width};
-  const at::Tensor mean = at::avg_pool2d(Padded(step, x, 0.0), kernel, strides);
+  at::Tensor mean = at::avg_pool2d(Padded(step, x, 0.0), kernel, strides);
   if (step.count_include_pad || !IsPadded(step)) return mean;
   const at::Tensor ones = at::ones({1, 1, x.size(2), x.size(3)}, x.options());
   return mean / at::avg_pool2d(Padded(step, ones, 0.0), kernel, strides);

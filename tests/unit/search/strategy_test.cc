@@ -31,8 +31,8 @@ class StrategyTest : public testing::TestWithParam<std::string> {
       for (size_t l = 0; l < scheme.size(); ++l) {
         const int64_t macs = 1000 * static_cast<int64_t>(l + 1);
         cost.latency_cycles += macs * (4 + scheme[l].weight_bits + scheme[l].input_bits);
-        cost.flash_bytes += 100 * scheme[l].weight_bits;
-        cost.peak_ram_bytes = std::max<int64_t>(cost.peak_ram_bytes, 10 * scheme[l].input_bits);
+        cost.flash_bytes += int64_t{100} * scheme[l].weight_bits;
+        cost.peak_ram_bytes = std::max(cost.peak_ram_bytes, int64_t{10} * scheme[l].input_bits);
       }
       return cost;
     };
