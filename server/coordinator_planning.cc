@@ -44,8 +44,8 @@ bool AnyInFlight(const SearchHistory& history) {
 std::string CalibrationKey(const Digest& package, const JobSpec& spec) {
   // What calibrations contain has changed once (docs/formats/calibration.md): older ones are not
   // found again.
-  const std::string key = fmt::format("{}/{}/{}/{}/2", package.hex(), spec.dataset.hex(),
-                                      spec.calibration_samples, spec.seed);
+  std::string key = fmt::format("{}/{}/{}/{}/2", package.hex(), spec.dataset.hex(),
+                                spec.calibration_samples, spec.seed);
   // As it was before there were several metrics.
   if (spec.metric == Metric::kTop1) return key;
   return fmt::format("{}/{}", key, ToString(spec.metric));

@@ -259,7 +259,7 @@ class Bench {
     MICO_ASSIGN_OR_RETURN(const auto evaluator, Evaluator(1, 0));
     MICO_ASSIGN_OR_RETURN(const Subject subject, Digits(options_, *evaluator));
     std::vector<BitScheme> schemes = AllSchemes(5);
-    if (options_.quick) schemes.resize(9 * 9 * 9 * 9);
+    if (options_.quick) schemes.resize(6561);
     // One thread: starting another costs as much as a scheme of so small a network.
     return Compare("digits: exhaustive", subject, 1, std::move(schemes), 0, 97, 25.0);
   }
@@ -399,6 +399,7 @@ class Bench {
     KeepBest(near, count);
     if (near.size() < count) return absl::InternalError("too few neighbours");
     std::vector<BitScheme> schemes;
+    schemes.reserve(near.size());
     for (const Partial& partial : near) schemes.push_back(partial.scheme);
     return schemes;
   }

@@ -52,9 +52,9 @@ std::shared_ptr<float> Convolution::Run(const float* input, int64_t count, int64
   const std::array<int64_t, 2> dilation{sizes.dilation_height, sizes.dilation_width};
   const at::Tensor tensor = Wrap(input, count, sizes.in_channels, height, width);
   // libtorch may answer in NCHW where a shape can be read as either; contiguous() settles it.
-  const at::Tensor output = at::conv2d(tensor, state_->weights, state_->bias, strides, padding,
-                                       dilation, sizes.groups)
-                                .contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor output =
+      at::conv2d(tensor, state_->weights, state_->bias, strides, padding, dilation, sizes.groups)
+          .contiguous(at::MemoryFormat::ChannelsLast);
   return std::shared_ptr<float>(output.data_ptr<float>(), [output](float*) {});
 }
 

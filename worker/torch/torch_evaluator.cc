@@ -87,6 +87,7 @@ absl::StatusOr<std::vector<std::vector<T>>> CollectOutputs(const Crew& crew, con
                                                            std::span<const int64_t> indices,
                                                            const KeepGoing& keep_going) {
   std::vector<std::vector<T>> collected;
+  collected.reserve(shapes.size());
   for (const Shape& shape : shapes) collected.emplace_back(indices.size() * shape.elements());
   const auto keep = [&](Batch batch, const std::vector<BatchTensor>& outputs) {
     for (size_t i = 0; i < shapes.size(); ++i) {

@@ -58,7 +58,7 @@ class IntegersTest : public ::testing::TestWithParam<VectorLevel> {
 
   // Every byte value, the ends among them.
   IntegerBatch Bytes(int64_t count, const Shape& shape, bool is_signed) {
-    const IntegerBatch batch = IntegerBatch::Empty(count, shape, {8, is_signed});
+    IntegerBatch batch = IntegerBatch::Empty(count, shape, {8, is_signed});
     for (int64_t i = 0; i < batch.elements(); ++i) {
       batch.As<uint8_t>()[i] = static_cast<uint8_t>(random_.Below(256));
     }
