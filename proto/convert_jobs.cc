@@ -178,6 +178,7 @@ v1::Trial ToProto(const Trial& trial) {
   message.set_error(trial.error);
   message.set_label(trial.label);
   message.set_probe(trial.is_probe());
+  message.set_gave_up(trial.gave_up);
   return message;
 }
 

@@ -65,7 +65,7 @@ struct EvaluateTask {
   Metric metric = Metric::kTop1;
   int64_t verify_images = 0;            // of each scheme, with the oracle
   std::optional<double> floor;          // a scheme that stays below may be given up
-  int evaluation_version = 0;           // quant/quantized_model.h
+  int evaluation_version = 0;           // quant/evaluation_version.h
   std::vector<Digest> reconstructions;  // blobs; of several that know a layer the first counts
   friend bool operator==(const EvaluateTask&, const EvaluateTask&) = default;
 };

@@ -113,11 +113,15 @@ ChannelIntegers QuantizeAt(const Channel& channel, double weight_scale) {
   return integers;
 }
 
+// Below it the factor to the output has no representation.
+double LeastScale(const Channel& channel) {
+  return 0x1p-30 * channel.output_scale / channel.input_scale;
+}
+
 // Weights that are zero or tiny against the bias get a larger scale until bias and factor have
 // room; weights that are too large by themselves stay so, and the caller refuses them.
 ChannelIntegers QuantizeChannel(const Channel& channel) {
-  const double least = 0x1p-30 * channel.output_scale / channel.input_scale;
-  double scale = std::max(channel.scale, least);
+  double scale = std::max(channel.scale, LeastScale(channel));
   ChannelIntegers integers = QuantizeAt(channel, scale);
   if (integers.products > kAccumulatorLimit) return integers;
   while (integers.total() > kAccumulatorLimit) {
@@ -141,9 +145,13 @@ ChannelIntegers UseLearned(const Channel& channel, const LearnedChannel& learned
   return integers;
 }
 
-bool IsUsable(const Channel& channel, const LearnedChannel& learned) {
-  const double least = 0x1p-30 * channel.output_scale / channel.input_scale;
-  return learned.scale >= least && UseLearned(channel, learned).total() <= kAccumulatorLimit;
+// With what has been learned where that can be used.
+ChannelIntegers IntegersOf(const Channel& channel, const std::optional<LearnedChannel>& learned) {
+  if (learned.has_value() && learned->scale >= LeastScale(channel)) {
+    ChannelIntegers integers = UseLearned(channel, *learned);
+    if (integers.total() <= kAccumulatorLimit) return integers;
+  }
+  return QuantizeChannel(channel);
 }
 
 class Quantizer {
@@ -287,10 +295,7 @@ class Quantizer {
           .input_scale = model_.scales[step.inputs[0]],
           .output_scale = model_.scales[step.output],
           .largest_input = static_cast<double>(Tensor(step.inputs[0]).type.largest_magnitude())};
-      const std::optional<LearnedChannel> learned = LearnedOf(step.layer, out, per_channel);
-      const ChannelIntegers integers = learned.has_value() && IsUsable(channel, *learned)
-                                           ? UseLearned(channel, *learned)
-                                           : QuantizeChannel(channel);
+      const ChannelIntegers integers = IntegersOf(channel, LearnedOf(step.layer, out, per_channel));
       if (integers.total() > kAccumulatorLimit) {
         return absl::ResourceExhaustedError(fmt::format(
             "layer '{}': output channel {}: the accumulator can reach {:.0f}; the limit "

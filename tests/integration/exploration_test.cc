@@ -2,6 +2,7 @@
 #include <set>
 #include <thread>
 
+#include "db/store.h"
 #include "fmt/format.h"
 #include "grpcpp/grpcpp.h"
 #include "tests/integration/service.h"
@@ -427,6 +428,68 @@ TEST_F(ServiceTest, AJobCancelledInItsSearchIsTakenUpWhereItStopped) {
     EXPECT_EQ(after[i].scheme_text(), before[i].scheme_text());
     EXPECT_EQ(after[i].state(), v1::TRIAL_STATE_FINISHED);
   }
+}
+
+TEST_F(ServiceTest, ASchemeBelowItsFloorIsGivenUpAndNeverInAFront) {
+  FakeWorker worker = AnnouncedWorker("a");
+  const v1::SubmitJobRequest request = SmallJob("random", 40);
+  const std::string id = Submit(request).job().id();
+  worker.StepUntil([&] { return GetJob(id).trials_finished() >= 8; });
+  grpc::ClientContext context;
+  v1::CancelJobRequest cancel;
+  cancel.set_job(id);
+  v1::Job job;
+  ASSERT_TRUE(exploration_->CancelJob(&context, cancel, &job).ok());
+  // As a strategy would propose it: the cheapest scheme there is, which only its floor keeps out of
+  // the front.
+  TrialRecord record;
+  record.trial.number = static_cast<int64_t>(ListTrials(id).size()) + 1;
+  record.trial.scheme = *BitScheme::Parse("w1a8,w1a1,w1a1");
+  record.trial.cost = {1, 1, 1};
+  record.trial.floor = 1.0;
+  server_.reset();
+  const absl::Status written =
+      Store::Open(folder_.path() / "data/mico.sqlite").value()->Write([&](StoreTransaction& into) {
+        into.AddTrial(id, record, TimePoint{});
+        return absl::OkStatus();
+      });
+  ASSERT_TRUE(written.ok()) << written;
+  StartServer();
+
+  FakeWorker other = AnnouncedWorker("b");
+  EXPECT_EQ(Submit(request).job().id(), id);
+  other.StepUntil([&] { return HasEnded(id); });
+
+  job = GetJob(id);
+  ASSERT_EQ(job.state(), v1::JOB_STATE_DONE) << job.error();
+  const v1::Trial given_up = ListTrials(id)[static_cast<size_t>(record.trial.number - 1)];
+  EXPECT_EQ(given_up.state(), v1::TRIAL_STATE_FINISHED);
+  EXPECT_TRUE(given_up.gave_up());
+  EXPECT_EQ(given_up.val().total(), other.val_samples / 2);
+  EXPECT_FALSE(given_up.within_limits());
+  for (const v1::Trial& trial : job.front()) EXPECT_NE(trial.number(), record.trial.number);
+  // What was seen of it is no answer for anybody else.
+  EXPECT_FALSE(ListTrials(id).front().gave_up());
+}
+
+TEST_F(ServiceTest, WhoGivesUpWithoutBeingAskedToIsNotBelieved) {
+  FakeWorker worker = AnnouncedWorker("a");
+  const std::string id = Submit(SmallJob()).job().id();
+  worker.StepUntil([&] {
+    return worker.held.has_value() && std::holds_alternative<EvaluateTask>(worker.held->task);
+  });
+  TaskResult result = worker.Work(worker.held->task);
+  SchemeResult& first = std::get<EvaluateResult>(result.result).schemes.front();
+  first.gave_up = true;
+  first.score = CountScore(Metric::kTop1, 1, worker.val_samples / 2);
+
+  ASSERT_TRUE(worker.Say(worker.ReportFinished(worker.held->lease_id, result)).ok());
+
+  EXPECT_EQ(GetJob(id).trials_finished(), 0);
+  worker.held.reset();
+  worker.StepUntil([&] { return HasEnded(id); });
+  EXPECT_EQ(GetJob(id).state(), v1::JOB_STATE_DONE);
+  for (const v1::Trial& trial : ListTrials(id)) EXPECT_FALSE(trial.gave_up());
 }
 
 TEST_F(ServiceTest, AFailedSchemeDoesNotFailTheJob) {

@@ -196,6 +196,10 @@ TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
   for (const BitScheme& scheme : task.schemes) {
     SchemeResult one;
     one.score = FakeScore(scheme, task.samples == 0 ? all : task.samples, task.metric);
+    if (task.floor.has_value() && one.score.value < *task.floor) {
+      one.gave_up = true;
+      one.score = FakeScore(scheme, one.score.total / 2, task.metric);
+    }
     one.divergence = one.score.error();
     one.quantized = Digest::Of(FakeModel(scheme));
     if (task.upload_models) {

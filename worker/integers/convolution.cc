@@ -16,8 +16,6 @@ constexpr int64_t kPreparedBytes = 256 << 10;
 constexpr int64_t kRowSums = 4096;
 // Rows of fewer pixels are joined: too few to keep the multipliers busy.
 constexpr int64_t kShortRow = 16;
-// Loops read whole words, beyond the last element.
-constexpr int64_t kReadableBehind = 64;
 
 // Memory of this thread that is written before it is read.
 uint8_t* Scratch(int64_t bytes) {
@@ -255,7 +253,7 @@ IntegerConvolution::Prepared IntegerConvolution::Prepare(const IntegerBatch& inp
   const uint8_t* values = input.As<uint8_t>() + first * in_sample;
   if (!copies_) return {values, samples};
   const int64_t element = ElementBytes(), sample_bytes = PaddedSampleBytes();
-  uint8_t* scratch = Scratch(samples * sample_bytes + kReadableBehind);
+  uint8_t* scratch = Scratch(samples * sample_bytes + IntegerBatch::kReadableBehind);
   const bool has_offset = words_ == Words::kFourBytes && input_type_.is_signed;
   std::memset(scratch, has_offset ? kSignedOffset : 0, samples * sample_bytes);
   const int64_t in_row = input_.width * input_.channels;
