@@ -3,12 +3,14 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/optim/adam.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <random>
+#include <utility>
 
-#include "worker/torch/adam.h"
 #include "worker/torch/convolution.h"
 #include "worker/torch/fake_quantize.h"
 #include "worker/torch/rounded_layer.h"
@@ -192,8 +194,7 @@ class Reconstruction {
   bool Train(const TrainedBlock& block, const Tensors& targets,
              const std::function<bool(double)>& go_on) {
     const std::vector<Variable> variables = StartVariables();
-    Adam adam;
-    for (const Variable& variable : variables) adam.Add(variable.tensor, variable.rate);
+    torch::optim::Adam adam = MakeAdam(variables);
     const std::vector<double> weights = WeightsOf(targets);
     Batches batches(exact_.size(0), options_.batch, random_);
     const int between_looks = std::clamp(options_.iterations / kLooks, 1, kMostBetweenLooks);
@@ -204,7 +205,7 @@ class Reconstruction {
       if (share >= kFixedFrom) FixRoundings();
       Tensors gradients = GradientsOf(block, targets, weights, variables, batches.Next());
       Regularize(share, gradients);
-      adam.Step(gradients, RatesAt(share, variables));
+      Move(variables, gradients, RatesAt(share, variables), adam);
       if (looks_up && !go_on(share)) return false;
     }
     FixRoundings();
@@ -226,6 +227,28 @@ class Reconstruction {
       variables.push_back({network_.log_scale(scale), options_.scale_travel / iterations});
     }
     return variables;
+  }
+
+  // Every variable has a rate of its own.
+  static torch::optim::Adam MakeAdam(const std::vector<Variable>& variables) {
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    for (const Variable& variable : variables) {
+      groups.emplace_back(Tensors{variable.tensor},
+                          std::make_unique<torch::optim::AdamOptions>(variable.rate));
+    }
+    return torch::optim::Adam(std::move(groups));
+  }
+
+  // `gradients` and `rates` are parallel to the variables; an undefined gradient leaves its
+  // variable alone.
+  static void Move(const std::vector<Variable>& variables, const Tensors& gradients,
+                   const std::vector<double>& rates, torch::optim::Adam& adam) {
+    for (size_t i = 0; i < variables.size(); ++i) {
+      variables[i].tensor.mutable_grad() = gradients[i];
+      adam.param_groups()[i].options().set_lr(rates[i] * variables[i].rate);
+    }
+    adam.step();
+    for (const Variable& variable : variables) variable.tensor.mutable_grad().reset();
   }
 
   // Of each output's squared error in the loss: relative errors count.
