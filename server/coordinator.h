@@ -352,9 +352,7 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ResolveValueLimit(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // coordinator_planning.cc: what a job does next
-  void Advance(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AdvanceAll(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // coordinator_orders.cc: the tasks that a job needs next
   void OrderCalibration(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderReconstructions(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static bool LacksReconstructions(const Job& job);
@@ -364,6 +362,10 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpose purpose,
                         PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // coordinator_planning.cc: what a job does next
+  void Advance(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AdvanceAll(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartFinishing(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndJob(Job& job, JobState state, const std::string& error, PendingChange& change)

@@ -2,42 +2,22 @@
 // of the oracle, and how long it takes.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <ctime>
-#include <exception>
 #include <optional>
 
-#include "CLI/CLI.hpp"
-#include "base/file.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
-#include "model/importer.h"
-#include "quant/interpreter.h"
 #include "quant/reconstruction.h"
-#include "tests/bench/bench_report.h"
-#include "tests/support/paths.h"
-#include "tests/support/raw_data.h"
+#include "tests/bench/network_bench.h"
 #include "worker/torch/reconstruct.h"
 #include "worker/torch/runtime.h"
-#include "worker/torch/torch_evaluator.h"
 
 namespace mico {
 namespace {
 
-constexpr char kResNet20[] = "models/resnet20-cifar10/resnet20_cifar10.onnx";
-constexpr char kLeNet5[] = "models/lenet5-mnist/lenet5_mnist.onnx";
 constexpr double kPercent = 100.0;
 constexpr double kMostMinutes = 10.0;
 constexpr int64_t kCalibrationSamples = 1024;
-
-struct Options {
-  std::filesystem::path data;
-  std::string json, only;
-  bool quick = false;
-  int threads = 0;
-  ReconstructOptions reconstruct;
-};
 
 using Clock = std::chrono::steady_clock;
 
@@ -54,32 +34,24 @@ struct Wanted {
   std::string field = "-";
 };
 
-// A network with its data, calibrated.
-struct Subject {
-  std::string name;
-  ModelPackage package;
-  Dataset dataset;
-  Calibration calibration;
-};
-
 class Bench {
  public:
-  Bench(Options options, BenchReport& report) : options_(std::move(options)), report_(report) {}
-
-  absl::Status Prepare() {
-    MICO_ASSIGN_OR_RETURN(evaluator_, TorchEvaluator::Create({.threads = options_.threads}));
-    options_.reconstruct.threads = options_.threads > 0 ? options_.threads : AvailableCores();
-    if (options_.quick) options_.reconstruct.iterations = 100;
-    return absl::OkStatus();
+  Bench(const NetworkBenchOptions& options, ReconstructOptions reconstruct, BenchReport& report)
+      : options_(options), reconstruct_(reconstruct), report_(report) {
+    reconstruct_.threads = options_.threads > 0 ? options_.threads : AvailableCores();
+    if (options_.quick) reconstruct_.iterations = 100;
   }
 
   absl::Status Measure() {
+    MICO_ASSIGN_OR_RETURN(evaluator_, TorchEvaluator::Create({.threads = options_.threads}));
     if (IsWanted("lenet")) {
-      MICO_ASSIGN_OR_RETURN(const Subject lenet, Load("LeNet-5", kLeNet5, LoadMnist32));
+      MICO_ASSIGN_OR_RETURN(const BenchNetwork lenet,
+                            LoadLeNet5(options_, kCalibrationSamples, *evaluator_));
       MICO_RETURN_IF_ERROR(MeasureFast(lenet, {{{4, 4}, 98.8}}));
     }
     if (IsWanted("fast") || IsWanted("reconstruct")) {
-      MICO_ASSIGN_OR_RETURN(const Subject resnet, Load("ResNet-20", kResNet20, LoadCifar10));
+      MICO_ASSIGN_OR_RETURN(const BenchNetwork resnet,
+                            LoadResNet20(options_, kCalibrationSamples, *evaluator_));
       if (IsWanted("fast")) {
         MICO_RETURN_IF_ERROR(MeasureFast(resnet, {{{8, 8}, 91.6},
                                                   {{4, 8}, 89.8, "89.99"},
@@ -89,44 +61,17 @@ class Bench {
       }
       if (IsWanted("reconstruct")) MICO_RETURN_IF_ERROR(MeasureReconstruction(resnet));
     }
-    if (!report_.figures().empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(fmt::format(
-        "no figure is called '{}': lenet, fast, reconstruct, or a pair like w2a4", options_.only));
+    return absl::OkStatus();
   }
 
  private:
   bool IsWanted(std::string_view name) const {
     const bool is_pair = BitScheme::Parse(options_.only).ok();
-    return options_.only.empty() || options_.only == name || (is_pair && name == "reconstruct");
-  }
-
-  template <typename LoadDataset>
-  absl::StatusOr<Subject> Load(const char* name, const char* model, LoadDataset load) {
-    Subject subject;
-    subject.name = name;
-    MICO_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(options_.data / model));
-    MICO_ASSIGN_OR_RETURN(subject.package, OnnxImporter().Import(bytes));
-    MICO_ASSIGN_OR_RETURN(subject.dataset, load(options_.data));
-    MICO_ASSIGN_OR_RETURN(CalibrationOutcome outcome,
-                          evaluator_->Calibrate(subject.package, subject.dataset,
-                                                kCalibrationSamples, 1, Metric::kTop1, nullptr));
-    subject.calibration = std::move(outcome.calibration);
-    report_.Add({fmt::format("{}: float", name), PercentOf(outcome.float_val, outcome.float_test),
-                 std::nullopt, "%", "-"});
-    return subject;
-  }
-
-  static double PercentOf(const Score& a, const Score& b) {
-    return kPercent * CountScore(Metric::kTop1, a.correct + b.correct, a.total + b.total).value;
-  }
-
-  static BitScheme Uniform(const Subject& subject, const LayerBits& bits) {
-    return BitScheme::Uniform(bits.weight_bits, bits.input_bits,
-                              InputLayers(subject.package.graph));
+    return options_.IsWanted(name) || (is_pair && name == "reconstruct");
   }
 
   // On all test images, which serve as val and test.
-  absl::StatusOr<double> Accuracy(const Subject& subject, const QuantizedModel& model) {
+  absl::StatusOr<double> Accuracy(const BenchNetwork& subject, const QuantizedModel& model) {
     int64_t correct = 0, total = 0;
     for (const Split split : {Split::kVal, Split::kTest}) {
       const SplitData& data = subject.dataset.split(split);
@@ -140,23 +85,10 @@ class Bench {
         correct += std::max_element(first, first + width) - first == data.labels[i];
         ++total;
       }
-      MICO_RETURN_IF_ERROR(Compare(subject, model, split, logits, width));
+      MICO_RETURN_IF_ERROR(comparison_.Compare(model, subject.dataset, split, logits, width,
+                                               options_.quick ? 2 : 8));
     }
     return kPercent * static_cast<double>(correct) / static_cast<double>(total);
-  }
-
-  // The first images' logits with those of the oracle.
-  absl::Status Compare(const Subject& subject, const QuantizedModel& model, Split split,
-                       const std::vector<int32_t>& logits, size_t width) {
-    for (int64_t image = 0; image < (options_.quick ? 2 : 8); ++image) {
-      MICO_ASSIGN_OR_RETURN(
-          const std::vector<IntegerTensor> oracle,
-          RunInteger(model, QuantizeInput(model, subject.dataset.Prepared(split, image))));
-      for (size_t c = 0; c < width; ++c, ++compared_) {
-        unequal_ += logits[image * width + c] != oracle.front()[c];
-      }
-    }
-    return absl::OkStatus();
   }
 
   void Report(const std::string& name, double percent, std::optional<double> goal,
@@ -166,16 +98,18 @@ class Bench {
     report_.Add({name, percent, wanted, "%", field});
   }
 
-  absl::Status MeasureFast(const Subject& subject, const std::vector<Wanted>& all) {
+  absl::Status MeasureFast(const BenchNetwork& subject, const std::vector<Wanted>& all) {
+    report_.Add({subject.name + ": float", subject.float_percent, std::nullopt, "%", "-"});
     for (const Wanted& wanted : all) {
       MICO_ASSIGN_OR_RETURN(
           const QuantizedModel model,
-          Quantize(subject.package, subject.calibration, Uniform(subject, wanted.bits)));
+          Quantize(subject.package, subject.calibration,
+                   subject.Uniform(wanted.bits.weight_bits, wanted.bits.input_bits)));
       MICO_ASSIGN_OR_RETURN(const double percent, Accuracy(subject, model));
       Report(fmt::format("{}: fast PTQ {}", subject.name, PairName(wanted.bits)), percent,
              wanted.goal, wanted.field);
     }
-    return Unequal(subject);
+    return comparison_.Report(subject.name, report_);
   }
 
   static std::string PairName(const LayerBits& bits) {
@@ -196,7 +130,7 @@ class Bench {
     return {{(*asked)[0], std::nullopt}};
   }
 
-  absl::Status MeasureReconstruction(const Subject& subject) {
+  absl::Status MeasureReconstruction(const BenchNetwork& subject) {
     const std::vector<int64_t> indices =
         ChooseSamples(subject.dataset.train.count, kCalibrationSamples, 1);
     for (const Wanted& wanted : PairsToReconstruct()) {
@@ -205,7 +139,7 @@ class Bench {
       const double processor_start = ProcessorMinutes();
       MICO_ASSIGN_OR_RETURN(const ReconstructionOutcome outcome,
                             Reconstruct(subject.package, subject.calibration, subject.dataset,
-                                        indices, {wanted.bits, options_.reconstruct}, nullptr));
+                                        indices, {wanted.bits, reconstruct_}, nullptr));
       const double minutes = MinutesSince(start);
       const double processor_minutes = ProcessorMinutes() - processor_start;
       for (size_t i = 0; i < outcome.errors_before.size(); ++i) {
@@ -213,66 +147,39 @@ class Bench {
                    outcome.errors_after[i]);
       }
       const std::vector<const Reconstruction*> reconstructions{&outcome.reconstruction};
-      MICO_ASSIGN_OR_RETURN(const QuantizedModel model,
-                            Quantize(subject.package, subject.calibration, reconstructions,
-                                     Uniform(subject, wanted.bits)));
+      MICO_ASSIGN_OR_RETURN(
+          const QuantizedModel model,
+          Quantize(subject.package, subject.calibration, reconstructions,
+                   subject.Uniform(wanted.bits.weight_bits, wanted.bits.input_bits)));
       MICO_ASSIGN_OR_RETURN(const double percent, Accuracy(subject, model));
       const std::string name = fmt::format("{}: reconstructed {}", subject.name, pair);
       Report(name, percent, wanted.goal, wanted.field);
       report_.Add({name + ", time", minutes, kMostMinutes, "min", "-", Goal::kAtMost});
       report_.Add({name + ", processor time", processor_minutes, std::nullopt, "min", "-"});
     }
-    return Unequal(subject);
+    return comparison_.Report(subject.name, report_);
   }
 
-  absl::Status Unequal(const Subject& subject) {
-    if (compared_ == 0) return absl::InternalError("no logit was compared with the oracle");
-    report_.Add({subject.name + ": logits unequal to the oracle", static_cast<double>(unequal_),
-                 0.0, fmt::format("of {}", compared_), "-", Goal::kAtMost});
-    return absl::OkStatus();
-  }
-
-  Options options_;
+  const NetworkBenchOptions& options_;
+  ReconstructOptions reconstruct_;
   std::unique_ptr<TorchEvaluator> evaluator_;
-  int64_t unequal_ = 0, compared_ = 0;
+  OracleComparison comparison_;
   BenchReport& report_;
 };
-
-int Run(const Options& options) {
-  BenchReport report("Post-training quantization");
-  Bench bench(options, report);
-  absl::Status status = bench.Prepare();
-  if (status.ok()) {
-    report.Start();
-    status = bench.Measure();
-  }
-  if (!status.ok()) {
-    fmt::print(stderr, "ptq_bench: {}\n", status.ToString());
-    return 1;
-  }
-  return report.Finish("ptq_bench", options.json);
-}
 
 }  // namespace
 }  // namespace mico
 
 int main(int argc, char** argv) {
   mico::PrepareProcess(argc, argv);
-  mico::Options options;
-  options.data = mico::DataFolder(mico::kSourceFolder).value_or("../shared/data");
   CLI::App app{"What fast and reconstructing post-training quantization keep"};
-  app.add_option("--data", options.data, "The folder of development data");
-  app.add_option("--json", options.json, "Write the figures to this file");
-  app.add_option("--only", options.only, "lenet, fast, reconstruct, or a pair of widths");
-  app.add_flag("--quick", options.quick, "Fewer images and iterations");
-  app.add_option("--threads", options.threads, "Threads; 0: one for each core");
-  app.add_option("--iterations", options.reconstruct.iterations, "Of each block's training");
-  app.set_version_flag("--version", MICO_VERSION);
+  mico::NetworkBenchOptions options;
+  mico::ReconstructOptions reconstruct;
+  mico::AddOptions(app, "lenet, fast, reconstruct, or a pair of widths like w2a4", options);
+  app.add_option("--iterations", reconstruct.iterations, "Of each block's training");
   CLI11_PARSE(app, argc, argv);
-  try {
-    return mico::Run(options);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "ptq_bench: {}\n", error.what());
-    return 1;
-  }
+  return mico::RunNetworkBench("ptq_bench", "Post-training quantization", options,
+                               [&](mico::BenchReport& report) {
+                                 return mico::Bench(options, reconstruct, report).Measure();
+                               });
 }

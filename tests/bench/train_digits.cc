@@ -16,7 +16,7 @@ struct Parameter {
   at::Tensor value, velocity;
 };
 
-at::Tensor Forward(const at::Tensor& images, const std::vector<TrainedLayer>& layers,
+at::Tensor Forward(const at::Tensor& images, const std::vector<DigitsLayer>& layers,
                    const std::vector<Parameter>& parameters) {
   at::Tensor x = images;
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -42,13 +42,13 @@ void Step(std::vector<Parameter>& parameters, double rate) {
 }  // namespace
 
 void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& labels,
-                 int64_t count, int64_t side, uint64_t seed, std::vector<TrainedLayer>& layers) {
+                 int64_t count, int64_t side, uint64_t seed, std::vector<DigitsLayer>& layers) {
   at::manual_seed(seed);
   const at::Tensor x =
       at::from_blob(const_cast<float*>(images.data()), {count, 1, side, side}, at::kFloat);
   const at::Tensor y = at::from_blob(const_cast<int64_t*>(labels.data()), {count}, at::kLong);
   std::vector<Parameter> parameters;
-  for (const TrainedLayer& layer : layers) {
+  for (const DigitsLayer& layer : layers) {
     const double fan_in = static_cast<double>(layer.in_channels * layer.kernel * layer.kernel);
     at::Tensor weights =
         at::randn({layer.out_channels, layer.in_channels, layer.kernel, layer.kernel}) *

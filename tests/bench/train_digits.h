@@ -9,7 +9,7 @@ namespace mico {
 
 // One layer: a 3x3 convolution of stride 1 or 2 with padding 1 and ReLU, or at the end a pointwise
 // one behind a mean over all positions.
-struct TrainedLayer {
+struct DigitsLayer {
   int64_t in_channels = 0, out_channels = 0, stride = 1, kernel = 3;
   std::vector<float> weights;  // [out][in][kernel][kernel]
   std::vector<float> bias;
@@ -18,6 +18,6 @@ struct TrainedLayer {
 // Trains `layers` (their sizes; weights are written) on `count` images of `side` x `side` values
 // in [0, 1] with labels below 10. The same seed gives the same network on one machine.
 void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& labels,
-                 int64_t count, int64_t side, uint64_t seed, std::vector<TrainedLayer>& layers);
+                 int64_t count, int64_t side, uint64_t seed, std::vector<DigitsLayer>& layers);
 
 }  // namespace mico

@@ -63,7 +63,7 @@ class JudgeTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder(*TemporaryFolder::Create());
-    const ProcessResult made = RunToEnd(
+    const EndedProcess made = RunToEnd(
         {kPython, std::string(kSourceFolder) + "/tests/judge/random_networks.py", "--out",
          folder_->path(), "--seed", std::to_string(seed), "--networks", std::to_string(networks)},
         folder_->path() / "log", std::chrono::minutes(10));

@@ -77,7 +77,7 @@ void ChildProcess::KillNow() {
   exit_code_ = 128 + SIGKILL;
 }
 
-ProcessResult RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
+EndedProcess RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
                        std::chrono::seconds patience) {
   std::filesystem::remove(log);
   ChildProcess process(arguments, log);

@@ -32,11 +32,11 @@ class ChildProcess {
 };
 
 // Runs a program to its end; its standard output and exit code.
-struct ProcessResult {
+struct EndedProcess {
   int exit_code = 0;
   std::string output;
 };
-ProcessResult RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
+EndedProcess RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
                        std::chrono::seconds patience);
 
 }  // namespace mico

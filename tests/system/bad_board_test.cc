@@ -135,7 +135,7 @@ TEST_F(BadBoardTest, ACompilerThatIsNotThereIsSaidByTheDoctorAndAtSubmit) {
   StartWorker(0);
   WaitForTarget();
 
-  const ProcessResult doctor = Cli({"doctor"});
+  const EndedProcess doctor = Cli({"doctor"});
   EXPECT_EQ(doctor.exit_code, 1) << doctor.output;
   EXPECT_THAT(doctor.output, HasSubstr("FAULT  compiler"));
   EXPECT_THAT(doctor.output, HasSubstr("apt-get install gcc-riscv64-unknown-elf"));
@@ -144,8 +144,8 @@ TEST_F(BadBoardTest, ACompilerThatIsNotThereIsSaidByTheDoctorAndAtSubmit) {
 
   const std::filesystem::path example =
       std::filesystem::path(kSourceFolder) / "examples/fashion-mnist";
-  const ProcessResult submit = Cli({"submit", "--model", example / "fashion_mnist.onnx", "--data",
-                                    example / "fashion_mnist.npz", "--target", "bench"});
+  const EndedProcess submit = Cli({"submit", "--model", example / "fashion_mnist.onnx", "--data",
+                                   example / "fashion_mnist.npz", "--target", "bench"});
   EXPECT_EQ(submit.exit_code, 2);
   EXPECT_THAT(CliError(), HasSubstr("'riscv64-unknown-elf-gcc-of-nobody' is not on PATH"));
   EXPECT_EQ(Cli({"jobs", "--output", "csv"}).output.find('\n') + 1,
@@ -155,7 +155,7 @@ TEST_F(BadBoardTest, ACompilerThatIsNotThereIsSaidByTheDoctorAndAtSubmit) {
 
   StopWorkers();
   KillServer();
-  const ProcessResult alone = Cli({"doctor"});
+  const EndedProcess alone = Cli({"doctor"});
   EXPECT_EQ(alone.exit_code, 3);
   EXPECT_THAT(alone.output, HasSubstr("configuration"));
   EXPECT_THAT(alone.output, HasSubstr("mico-server --data-dir"));

@@ -154,7 +154,7 @@ void ServiceFixture::WaitForTarget() {
   });
 }
 
-ProcessResult ServiceFixture::Cli(std::vector<std::string> arguments) {
+EndedProcess ServiceFixture::Cli(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {(kPrograms / "mico-cli").string(), "--server", address_});
   return RunToEnd(arguments, Path("cli.log"), kPatience);
 }

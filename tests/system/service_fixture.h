@@ -38,7 +38,7 @@ class ServiceFixture : public testing::Test {
 
   Connection& server() { return *connection_; }
   std::filesystem::path Path(const std::string& name) const { return folder_.path() / name; }
-  ProcessResult Cli(std::vector<std::string> arguments);
+  EndedProcess Cli(std::vector<std::string> arguments);
 
   TemporaryFolder folder_;
   std::filesystem::path target_;

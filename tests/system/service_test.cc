@@ -36,7 +36,7 @@ TEST_F(ServiceTest, ATeamGoesFromItsNetworkToCThatPassesItsSelfTest) {
 
   std::vector<std::string> watched = submit;
   watched.push_back("--watch");
-  const ProcessResult search = Cli(watched);
+  const EndedProcess search = Cli(watched);
   ASSERT_EQ(search.exit_code, 0) << search.output << ReadFile(Path("cli.log.err")).value_or("");
   EXPECT_THAT(search.output, HasSubstr("uniform w8a8"));
   EXPECT_THAT(search.output, HasSubstr("front"));
@@ -45,7 +45,7 @@ TEST_F(ServiceTest, ATeamGoesFromItsNetworkToCThatPassesItsSelfTest) {
   ASSERT_TRUE(std::regex_search(search.output, match, std::regex("job ([0-9a-f]+)")));
   const std::string job = match[1];
 
-  const ProcessResult again = Cli(submit);
+  const EndedProcess again = Cli(submit);
   EXPECT_THAT(again.output, HasSubstr(job)) << "the same submit is the same job";
 
   ASSERT_EQ(Cli({"fetch", job, "--best", "-o", Path("first")}).exit_code, 0)
@@ -55,10 +55,10 @@ TEST_F(ServiceTest, ATeamGoesFromItsNetworkToCThatPassesItsSelfTest) {
                      std::chrono::seconds(60))
                 .exit_code,
             0);
-  const ProcessResult host = RunToEnd({"make", "-C", Path("first"), "selftest"}, Path("make.log"),
-                                      std::chrono::seconds(120));
+  const EndedProcess host = RunToEnd({"make", "-C", Path("first"), "selftest"}, Path("make.log"),
+                                     std::chrono::seconds(120));
   EXPECT_EQ(host.exit_code, 0) << host.output << ReadFile(Path("make.log.err")).value_or("");
-  const ProcessResult board = RunToEnd(
+  const EndedProcess board = RunToEnd(
       {std::filesystem::path(kBinaryFolder) / "bin/mico-worker", "self-test", "--target",
        std::filesystem::path(kSourceFolder) / "target/catalogue/cortex-m4.yaml", Path("first")},
       Path("self-test.log"), std::chrono::seconds(120));
@@ -80,7 +80,7 @@ TEST_F(ServiceTest, AnAutoencoderIsSearchedByAucAndByMseAndItsCPassesItsSelfTest
   const std::string file = std::filesystem::path(kSourceFolder) / "examples/anomaly/job.yaml";
   for (const std::string metric : {"auc", "mse"}) {
     SCOPED_TRACE(metric);
-    const ProcessResult search =
+    const EndedProcess search =
         Cli({"submit", "--file", file, "--metric", metric, "--trials", "14", "--watch"});
     ASSERT_EQ(search.exit_code, 0) << search.output << ReadFile(Path("cli.log.err")).value_or("");
     EXPECT_THAT(search.output, HasSubstr("val " + metric));
@@ -100,8 +100,8 @@ TEST_F(ServiceTest, AnAutoencoderIsSearchedByAucAndByMseAndItsCPassesItsSelfTest
 
     ASSERT_EQ(Cli({"fetch", job.id(), "-o", Path(metric)}).exit_code, 0)
         << ReadFile(Path("cli.log.err")).value_or("");
-    const ProcessResult host = RunToEnd({"make", "-C", Path(metric), "selftest"}, Path("make.log"),
-                                        std::chrono::seconds(120));
+    const EndedProcess host = RunToEnd({"make", "-C", Path(metric), "selftest"}, Path("make.log"),
+                                       std::chrono::seconds(120));
     EXPECT_EQ(host.exit_code, 0) << host.output << ReadFile(Path("make.log.err")).value_or("");
     EXPECT_THAT(ReadFile(Path(metric) / "README.md").value_or(""),
                 HasSubstr(fmt::format("| {}, test | ", metric)));

@@ -24,7 +24,7 @@ class TorchScriptSystemTest : public ServiceFixture {
       GTEST_SKIP() << "NOT TESTED: no development data; set MICO_TEST_DATA";
     }
     models_ = *data / "models/lenet5-mnist";
-    const ProcessResult made = RunToEnd(
+    const EndedProcess made = RunToEnd(
         {"/usr/bin/python3", std::string(kSourceFolder) + "/examples/mnist/make_dataset.py",
          "--data", *data / "mnist", "--size", "32", "--scale", "1/255", "--train", "256", "--val",
          "200", "--test", "200", "--output", Path("mnist.npz")},
@@ -35,7 +35,7 @@ class TorchScriptSystemTest : public ServiceFixture {
     WaitForTarget();
   }
 
-  ProcessResult Submit(const std::filesystem::path& model, std::vector<std::string> more = {}) {
+  EndedProcess Submit(const std::filesystem::path& model, std::vector<std::string> more = {}) {
     std::vector<std::string> arguments{"submit",          "--model",  model,     "--data",
                                        Path("mnist.npz"), "--target", "rv32imc", "--strategy",
                                        "uniform",         "--trials", "2"};
@@ -43,7 +43,7 @@ class TorchScriptSystemTest : public ServiceFixture {
     return Cli(arguments);
   }
 
-  v1::Job EndOf(const ProcessResult& submitted) {
+  v1::Job EndOf(const EndedProcess& submitted) {
     std::smatch match;
     EXPECT_TRUE(std::regex_search(submitted.output, match, std::regex("job ([0-9a-f]+)")))
         << submitted.output << ReadFile(Path("cli.log.err")).value_or("");
@@ -54,7 +54,7 @@ class TorchScriptSystemTest : public ServiceFixture {
 };
 
 TEST_F(TorchScriptSystemTest, LeNet5IsSearchedAsItsOnnxFileIs) {
-  const ProcessResult submitted = Submit(models_ / "lenet5_mnist.ts.pt");
+  const EndedProcess submitted = Submit(models_ / "lenet5_mnist.ts.pt");
   ASSERT_EQ(submitted.exit_code, 0) << ReadFile(Path("cli.log.err")).value_or("");
   EXPECT_THAT(ReadFile(Path("cli.log.err")).value_or(""), HasSubstr("lenet5_mnist.ts.pt"));
 
@@ -71,7 +71,7 @@ TEST_F(TorchScriptSystemTest, LeNet5IsSearchedAsItsOnnxFileIs) {
 }
 
 TEST_F(TorchScriptSystemTest, WhatIsWrongWithAFileIsSaidAtSubmit) {
-  const ProcessResult shape = Submit(models_ / "lenet5_mnist.ts.pt", {"--input-shape", "3x32x32"});
+  const EndedProcess shape = Submit(models_ / "lenet5_mnist.ts.pt", {"--input-shape", "3x32x32"});
   EXPECT_EQ(shape.exit_code, 2);
   EXPECT_THAT(ReadFile(Path("cli.log.err")).value_or(""),
               AllOf(HasSubstr("lenet5_mnist.ts.pt"), HasSubstr("3x32x32"), HasSubstr("'c1'")));

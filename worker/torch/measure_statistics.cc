@@ -51,7 +51,7 @@ absl::StatusOr<std::vector<TensorStatistics>> Ranges(
   const SampleReader reader(dataset, Split::kTrain, input);
   const auto widen = [&](int value, const BatchTensor& tensor) {
     if (!is_producer[value]) return;
-    const ValueRange seen = RangeOfValues(tensor.span());
+    const TensorRange seen = RangeOfValues(tensor.span());
     absl::MutexLock lock(&mutex);
     statistics[value].least = std::min<double>(statistics[value].least, seen.least);
     statistics[value].most = std::max<double>(statistics[value].most, seen.most);

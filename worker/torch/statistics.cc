@@ -7,7 +7,7 @@
 
 namespace mico {
 
-ValueRange RangeOfValues(std::span<const float> values) {
+TensorRange RangeOfValues(std::span<const float> values) {
   // Lanes side by side, which compilers turn into vector instructions.
   constexpr size_t kLanes = 16;
   std::array<float, kLanes> least, most, poison{};

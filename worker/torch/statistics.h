@@ -8,10 +8,10 @@
 namespace mico {
 
 // The least and the largest value; infinite both ways if some value is not finite.
-struct ValueRange {
+struct TensorRange {
   float least = 0.0f, most = 0.0f;
 };
-ValueRange RangeOfValues(std::span<const float> values);
+TensorRange RangeOfValues(std::span<const float> values);
 
 // Counts |x| of `values` into the bins of `statistics`, whose range is known and holds them all.
 void CountInto(TensorStatistics& statistics, std::span<const float> values);

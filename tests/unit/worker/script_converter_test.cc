@@ -34,7 +34,7 @@ class ScriptConverterTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder(*TemporaryFolder::Create());
-    const ProcessResult made =
+    const EndedProcess made =
         RunToEnd({kPython, std::string(kSourceFolder) + "/tests/judge/hostile_modules.py", "--out",
                   folder_->path(), "--trace", Trace()},
                  folder_->path() / "log", std::chrono::minutes(5));

@@ -65,7 +65,7 @@ class TorchScriptTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new TemporaryFolder(*TemporaryFolder::Create());
-    const ProcessResult made =
+    const EndedProcess made =
         RunToEnd({kPython, std::string(kSourceFolder) + "/tests/judge/script_modules.py", "--out",
                   folder_->path()},
                  folder_->path() / "log", std::chrono::minutes(5));
