@@ -78,7 +78,7 @@ void ChildProcess::KillNow() {
 }
 
 EndedProcess RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-                       std::chrono::seconds patience) {
+                      std::chrono::seconds patience) {
   std::filesystem::remove(log);
   ChildProcess process(arguments, log);
   const std::optional<int> code = process.Wait(patience);

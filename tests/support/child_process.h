@@ -37,6 +37,6 @@ struct EndedProcess {
   std::string output;
 };
 EndedProcess RunToEnd(const std::vector<std::string>& arguments, const std::filesystem::path& log,
-                       std::chrono::seconds patience);
+                      std::chrono::seconds patience);
 
 }  // namespace mico
