@@ -3,6 +3,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -404,7 +405,7 @@ absl::Status CheckFits(const Reconstruction& reconstruction, const ModelPackage&
                     learned.layer, learned.weights.size(), learned.scales.size(),
                     learned.biases.size(), layer.weights.size(), channels, channels));
   }
-  for (const ReconstructedScale& scale : reconstruction.input_scales) {
+  for (const ReconstructedScale& scale : reconstruction.scales) {
     if (scale.group >= 0 && static_cast<size_t>(scale.group) < groups) continue;
     return absl::InvalidArgumentError(fmt::format("reconstruction: group {}; network '{}' has {}",
                                                   scale.group, package.graph.name, groups));
@@ -450,17 +451,22 @@ absl::StatusOr<QuantizedModel> Quantize(WeightCache& cache, const Calibration& c
   }
   std::vector<const ReconstructedLayer*> layers;
   std::map<std::pair<int, int>, double> scales;
+  std::set<const Reconstruction*> users;
   for (const int node : package.graph.QuantizedLayers()) {
     const auto layer = static_cast<int>(layers.size());
     const LearnedLayer learned = FindLearned(reconstructions, layer, scheme[layer]);
     layers.push_back(learned.layer);
     if (learned.layer == nullptr) continue;
     const int group = groups.group_of_value[package.graph.nodes[node].inputs[0]];
-    for (const ReconstructedScale& scale : learned.reconstruction->input_scales) {
-      if (scale.group != group ||
-          learned.reconstruction->bits.input_bits != scheme[layer].input_bits)
-        continue;
-      scales.try_emplace({group, scheme[layer].input_bits}, scale.scale);
+    for (const ReconstructedScale& scale : learned.reconstruction->scales) {
+      if (scale.group != group || scale.bits != scheme[layer].input_bits) continue;
+      scales.try_emplace({group, scale.bits}, scale.scale);
+    }
+    users.insert(learned.reconstruction);
+  }
+  if (users.size() == 1 && std::count(layers.begin(), layers.end(), nullptr) == 0) {
+    for (const ReconstructedScale& scale : (*users.begin())->scales) {
+      scales.try_emplace({scale.group, scale.bits}, scale.scale);
     }
   }
   return Quantizer(cache, calibration, std::move(graph), std::move(layers), std::move(scales))

@@ -27,15 +27,16 @@ struct ReconstructedLayer {
 // The scale of a group of values (quant/quantized_graph.h) at one width, as it was learned.
 struct ReconstructedScale {
   int group = 0;
+  int bits = 8;
   double scale = 1.0;
 };
 
 // Integers that no formula gives back: roundings, scales and biases learned against the float
-// network (worker/torch/reconstruct.h). Immutable; a blob of its own.
+// network (worker/torch/reconstruct.h), or for one scheme with labels too (worker/torch/train.h).
+// Immutable; a blob of its own.
 struct Reconstruction {
-  LayerBits bits;                                // of the uniform network in which it was learned
-  std::vector<ReconstructedLayer> layers;        // ascending
-  std::vector<ReconstructedScale> input_scales;  // at bits.input_bits; groups ascending
+  std::vector<ReconstructedLayer> layers;  // ascending
+  std::vector<ReconstructedScale> scales;  // groups ascending, then bits
 };
 
 // In the order in which they count; none is null.
@@ -43,9 +44,9 @@ using Reconstructions = std::span<const Reconstruction* const>;
 
 // Quantize, with what `reconstructions` know: a layer that one of them has at the scheme's widths
 // uses its integers, the first that has it; other layers are quantized as without. The scale of a
-// group at a width is that of the reconstruction that its first reader of that width uses. A
-// channel whose learned integers could leave int32 beside its neighbours' scales is quantized as
-// without.
+// group at a width is that of the reconstruction that its first reader of that width uses; of a
+// reconstruction that all layers use every scale counts, whoever reads it. A channel whose learned
+// integers could leave int32 beside its neighbours' scales is quantized as without.
 //
 // Pure. InvalidArgument if a reconstruction does not fit the network.
 absl::StatusOr<QuantizedModel> Quantize(const ModelPackage& package, const Calibration& calibration,

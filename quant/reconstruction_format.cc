@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/status_macros.h"
@@ -10,9 +11,9 @@
 namespace mico {
 namespace {
 
-constexpr std::string_view kMagic = "MICOREC1";
+constexpr std::string_view kMagic = "MICOREC2";
 constexpr uint64_t kLeastLayerBytes = 4 + 1 + 1 + 8 + 8;
-constexpr uint64_t kScaleBytes = 4 + 8;
+constexpr uint64_t kScaleBytes = 4 + 1 + 8;
 constexpr uint64_t kMostPerChannel = uint64_t{1} << 31;
 // As Quantize wants the scales of a calibration.
 constexpr double kLeastScale = 1e-60, kMostScale = 1e60;
@@ -76,7 +77,6 @@ ReconstructedLayer ReadLayer(ByteReader& reader) {
 std::string Serialize(const Reconstruction& reconstruction) {
   ByteWriter writer;
   writer.Raw(kMagic);
-  WriteBits(reconstruction.bits, writer);
   writer.U64(reconstruction.layers.size());
   for (const ReconstructedLayer& layer : reconstruction.layers) {
     writer.I32(layer.layer);
@@ -89,9 +89,10 @@ std::string Serialize(const Reconstruction& reconstruction) {
         PackWeights(layer.weights, PerChannel(layer), layer.bits.weight_bits);
     writer.Raw({reinterpret_cast<const char*>(packed.data()), packed.size()});
   }
-  writer.U64(reconstruction.input_scales.size());
-  for (const ReconstructedScale& scale : reconstruction.input_scales) {
+  writer.U64(reconstruction.scales.size());
+  for (const ReconstructedScale& scale : reconstruction.scales) {
     writer.I32(scale.group);
+    writer.U8(static_cast<uint8_t>(scale.bits));
     writer.F64(scale.scale);
   }
   return writer.Take();
@@ -101,21 +102,23 @@ absl::StatusOr<Reconstruction> ParseReconstruction(std::string_view bytes) {
   ByteReader reader(bytes, "reconstruction");
   reader.Magic(kMagic);
   Reconstruction reconstruction;
-  reconstruction.bits = ReadBits(reader);
   int last = -1;
   for (uint64_t i = reader.Count(kLeastLayerBytes); i > 0 && reader.status().ok(); --i) {
     reconstruction.layers.push_back(ReadLayer(reader));
     if (reconstruction.layers.back().layer <= last) reader.Fail("layers are not ascending");
     last = reconstruction.layers.back().layer;
   }
-  last = -1;
+  std::pair<int, int> last_scale{-1, 0};
   for (uint64_t i = reader.Count(kScaleBytes); i > 0 && reader.status().ok(); --i) {
-    ReconstructedScale& scale = reconstruction.input_scales.emplace_back();
+    ReconstructedScale& scale = reconstruction.scales.emplace_back();
     scale.group = reader.I32();
+    scale.bits = reader.U8();
     scale.scale = reader.F64();
-    if (scale.group <= last) reader.Fail("groups are not ascending");
+    const std::pair<int, int> place{scale.group, scale.bits};
+    if (place <= last_scale) reader.Fail("groups and their widths are not ascending");
+    if (scale.bits < 1 || scale.bits > 8) reader.Fail("a width is not 1 to 8");
     if (!IsScale(scale.scale)) reader.Fail("a scale is not from 1e-60 to 1e60");
-    last = scale.group;
+    last_scale = place;
   }
   MICO_RETURN_IF_ERROR(reader.Finish());
   // Bits that fill a last byte could have any value.

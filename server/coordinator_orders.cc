@@ -31,7 +31,7 @@ std::string CalibrationKey(const Digest& package, const JobSpec& spec) {
 
 std::string ReconstructionKey(const ReconstructTask& task) {
   // The last part is the recipe's version: of what a worker does with these.
-  return fmt::format("{}/{}/{}/w{}a{}/{}/{}/1", task.calibration.hex(), task.model.hex(),
+  return fmt::format("{}/{}/{}/w{}a{}/{}/{}/2", task.calibration.hex(), task.model.hex(),
                      task.dataset.hex(), task.bits.weight_bits, task.bits.input_bits,
                      task.train_samples, task.seed);
 }

@@ -53,7 +53,7 @@ void TrainDigits(const std::vector<float>& images, const std::vector<int64_t>& l
     at::Tensor weights =
         at::randn({layer.out_channels, layer.in_channels, layer.kernel, layer.kernel}) *
         std::sqrt(2.0 / fan_in);
-    for (at::Tensor value : {weights, at::zeros({layer.out_channels})}) {
+    for (const at::Tensor& value : {weights, at::zeros({layer.out_channels})}) {
       parameters.push_back({value.requires_grad_(), at::zeros_like(value)});
     }
   }

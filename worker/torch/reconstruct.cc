@@ -32,7 +32,6 @@ int64_t BytesOfSample(const NetworkDescription& network, const std::vector<Train
 Reconstruction Collect(const DescribedNetwork& network, const TrainedNetwork& trained,
                        const BitScheme& scheme, const LayerBits& bits) {
   Reconstruction reconstruction;
-  reconstruction.bits = bits;
   for (size_t layer = 0; layer < trained.layers.size(); ++layer) {
     const TrainedLayer& from = trained.layers[layer];
     reconstruction.layers.push_back(
@@ -41,9 +40,9 @@ Reconstruction Collect(const DescribedNetwork& network, const TrainedNetwork& tr
   for (size_t i = 0; i < trained.scales.size(); ++i) {
     const ScaleOrigin& origin = network.origins[i];
     if (!network.description.scales[i].is_learned || origin.bits != bits.input_bits) continue;
-    reconstruction.input_scales.push_back({origin.group, trained.scales[i]});
+    reconstruction.scales.push_back({origin.group, origin.bits, trained.scales[i]});
   }
-  std::sort(reconstruction.input_scales.begin(), reconstruction.input_scales.end(),
+  std::sort(reconstruction.scales.begin(), reconstruction.scales.end(),
             [](const auto& a, const auto& b) { return a.group < b.group; });
   return reconstruction;
 }

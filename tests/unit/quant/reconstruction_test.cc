@@ -27,7 +27,6 @@ constexpr char kNetwork[] = R"(
 // What the fast rule gives for each layer, spelled as something learned, with other biases.
 Reconstruction Spelled(const ModelPackage& package, const LayerBits& bits) {
   Reconstruction reconstruction;
-  reconstruction.bits = bits;
   for (size_t i = 0; i < package.weights.layers.size(); ++i) {
     const LayerWeights& layer = package.weights.layers[i];
     ReconstructedLayer& learned = reconstruction.layers.emplace_back();
@@ -101,8 +100,8 @@ TEST_F(ReconstructionTest, OfSeveralTheFirstThatHasALayerCounts) {
 
 TEST_F(ReconstructionTest, AGroupHasTheScaleThatItsFirstReaderLearned) {
   Reconstruction other = Spelled(package_, {2, 4});
-  learned_.input_scales = {{1, 0.5}, {2, 0.25}};
-  other.input_scales = {{1, 0.75}, {2, 0.125}};
+  learned_.scales = {{1, 4, 0.5}, {2, 4, 0.25}};
+  other.scales = {{1, 4, 0.75}, {2, 4, 0.125}};
   const std::vector<const Reconstruction*> both{&learned_, &other};
   const auto scales = [&](const char* scheme) {
     return With(package_, calibration_, both, scheme).scales;
@@ -132,7 +131,7 @@ TEST_F(ReconstructionTest, OneOfAnotherNetworkIsRefused) {
   other.layers[1].weights.pop_back();
   EXPECT_THAT(Refusal(other), HasSubstr("107 weights"));
   other = learned_;
-  other.input_scales = {{4, 1.0}};
+  other.scales = {{4, 4, 1.0}};
   EXPECT_THAT(Refusal(other), HasSubstr("group 4"));
   EXPECT_EQ(Refusal(learned_), "");
 }
@@ -140,7 +139,7 @@ TEST_F(ReconstructionTest, OneOfAnotherNetworkIsRefused) {
 TEST_F(ReconstructionTest, ReadsWhatItWrites) {
   for (int weight_bits = 1; weight_bits <= 8; ++weight_bits) {
     Reconstruction learned = Spelled(package_, {weight_bits, 3});
-    learned.input_scales = {{1, 0.5}, {3, 0.25}};
+    learned.scales = {{1, 3, 0.5}, {1, 4, 0.5}, {3, 3, 0.25}};
     const std::string bytes = Serialize(learned);
     const auto parsed = ParseReconstruction(bytes);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -154,19 +153,19 @@ TEST_F(ReconstructionTest, ReadsTheDocumentedExample) {
   const std::string bytes = testing::DocumentedExample("reconstruction.md");
   const auto parsed = ParseReconstruction(bytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
-  EXPECT_EQ(parsed->bits, (LayerBits{4, 4}));
   ASSERT_EQ(parsed->layers.size(), 1u);
   EXPECT_EQ(parsed->layers[0].bits, (LayerBits{4, 8}));
   EXPECT_THAT(parsed->layers[0].weights, ElementsAre(3, -5));
   EXPECT_THAT(parsed->layers[0].scales, ElementsAre(0.5));
   EXPECT_THAT(parsed->layers[0].biases, ElementsAre(-1.5));
-  ASSERT_EQ(parsed->input_scales.size(), 1u);
-  EXPECT_EQ(parsed->input_scales[0].group, 1);
+  ASSERT_EQ(parsed->scales.size(), 1u);
+  EXPECT_EQ(parsed->scales[0].group, 1);
+  EXPECT_EQ(parsed->scales[0].bits, 4);
   EXPECT_EQ(Serialize(*parsed), bytes);
 }
 
 TEST_F(ReconstructionTest, RefusesEveryCutAppendedByteAndTurnedBitThatIsNotItself) {
-  learned_.input_scales = {{1, 0.5}};
+  learned_.scales = {{1, 4, 0.5}};
   learned_.layers.erase(learned_.layers.begin());
   const std::string bytes = Serialize(learned_);
   for (size_t size = 0; size < bytes.size(); ++size) {
@@ -194,12 +193,12 @@ TEST_F(ReconstructionTest, RefusesNumbersThatCannotBe) {
   EXPECT_THAT(refusal([&](auto& r) { r.layers[0].biases[1] = kNan; }), HasSubstr("bias"));
   EXPECT_THAT(refusal([](auto& r) { r.layers[0].weights[1] = -8; }), HasSubstr("grid"));
   EXPECT_THAT(refusal([](auto& r) { r.layers[1].layer = 0; }), HasSubstr("ascending"));
-  EXPECT_THAT(refusal([](auto& r) { r.bits.input_bits = 9; }), HasSubstr("width"));
+  EXPECT_THAT(refusal([](auto& r) { r.layers[1].bits.input_bits = 9; }), HasSubstr("width"));
   EXPECT_THAT(refusal([](auto& r) {
-                r.input_scales = {{2, 1.0}, {1, 1.0}};
+                r.scales = {{2, 4, 1.0}, {1, 4, 1.0}};
               }),
               HasSubstr("ascending"));
-  EXPECT_THAT(refusal([](auto& r) { r.input_scales = {{2, -1.0}}; }), HasSubstr("scale"));
+  EXPECT_THAT(refusal([](auto& r) { r.scales = {{2, 4, -1.0}}; }), HasSubstr("scale"));
 }
 
 }  // namespace

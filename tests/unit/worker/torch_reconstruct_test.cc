@@ -209,8 +209,8 @@ TEST_F(TorchReconstructTest, LayersOfTheInputKeepEightBitsAndOtherScalesAreLearn
   EXPECT_EQ(learned.layers[0].bits, (LayerBits{4, 8}));
   EXPECT_EQ(learned.layers[1].bits, (LayerBits{4, 4}));
   // Of a, b and p, which layers read at 4 bits.
-  EXPECT_EQ(learned.input_scales.size(), 3u);
-  EXPECT_THAT(Learn({4, 8}, 10)->reconstruction.input_scales, ::testing::IsEmpty());
+  EXPECT_EQ(learned.scales.size(), 3u);
+  EXPECT_THAT(Learn({4, 8}, 10)->reconstruction.scales, ::testing::IsEmpty());
 }
 
 TEST_F(TorchReconstructTest, AnUnwantedResultIsCancelled) {

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "quant/bit_scheme.h"
+#include "quant/reconstruction.h"
+#include "quant/score.h"
+#include "worker/torch/network_trainer.h"
+
+namespace mico {
+
+// A network that has been trained for one scheme, in the real numbers that its integers are rounded
+// from: what the training of a scheme nearby can start with.
+struct TrainedScheme {
+  BitScheme scheme;
+  std::vector<LayerFloats> layers;         // of every quantized layer
+  std::vector<ReconstructedScale> scales;  // groups ascending, then bits
+};
+
+// The integers that it stands for.
+Reconstruction IntegersOf(const TrainedScheme& trained);
+
+// Where a training is that has not ended: all that it needs to go on as if nothing had happened.
+struct TrainingProgress {
+  TrainerMemory memory;
+  double seconds = 0.0;  // that were spent
+  // The best so far on val, and what was there before anything was trained.
+  TrainedScheme best;
+  Score best_score, first_score;
+  // Of the budget, when the best was found and when val was last looked at.
+  double best_share = 0.0, validated_share = 0.0;
+};
+
+// A blob: a trained scheme, or a checkpoint of one in training.
+struct TrainingState {
+  TrainedScheme trained;
+  std::optional<TrainingProgress> progress;
+};
+
+// docs/formats/training-state.md.
+std::string Serialize(const TrainingState& state);
+absl::StatusOr<TrainingState> ParseTrainingState(std::string_view bytes);
+
+}  // namespace mico
