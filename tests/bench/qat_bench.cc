@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
 #include "quant/reconstruction.h"
@@ -30,6 +31,7 @@ struct QatBenchOptions {
   NetworkBenchOptions network;
   double epochs = 30.0;
   bool start_fast = false;
+  std::filesystem::path reconstructions;
   ReconstructOptions reconstruct;
   TrainerOptions trainer;
   int64_t batch = 128;
@@ -109,6 +111,28 @@ class Bench {
     return outcomes[0].score;
   }
 
+  // Taken from the folder that was asked for, or learned and kept there.
+  absl::StatusOr<Reconstruction> Reconstructed(const BenchNetwork& subject, const LayerBits& bits,
+                                               const ReconstructOptions& reconstruct) const {
+    const std::filesystem::path file =
+        options_.reconstructions /
+        fmt::format("{}-{}-{}.bin", subject.name, BitScheme({bits}).ToString(),
+                    reconstruct.iterations);
+    if (!options_.reconstructions.empty() && std::filesystem::exists(file)) {
+      MICO_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file));
+      return ParseReconstruction(bytes);
+    }
+    MICO_ASSIGN_OR_RETURN(
+        const ReconstructionOutcome outcome,
+        Reconstruct(subject.package, subject.calibration, subject.dataset,
+                    ChooseSamples(subject.dataset.train.count, kCalibrationSamples, 1),
+                    {bits, reconstruct}, nullptr));
+    if (!options_.reconstructions.empty()) {
+      MICO_RETURN_IF_ERROR(WriteFileDurably(file, Serialize(outcome.reconstruction)));
+    }
+    return outcome.reconstruction;
+  }
+
   absl::Status MeasureTraining(const BenchNetwork& subject, const Wanted& wanted) {
     const BitScheme scheme = subject.Uniform(wanted.bits.weight_bits, wanted.bits.input_bits);
     const std::string pair = BitScheme({wanted.bits}).ToString();
@@ -117,12 +141,7 @@ class Bench {
     if (!options_.start_fast) {
       ReconstructOptions reconstruct = options_.reconstruct;
       reconstruct.threads = threads_;
-      MICO_ASSIGN_OR_RETURN(
-          ReconstructionOutcome outcome,
-          Reconstruct(subject.package, subject.calibration, subject.dataset,
-                      ChooseSamples(subject.dataset.train.count, kCalibrationSamples, 1),
-                      {wanted.bits, reconstruct}, nullptr));
-      reconstruction = std::move(outcome.reconstruction);
+      MICO_ASSIGN_OR_RETURN(reconstruction, Reconstructed(subject, wanted.bits, reconstruct));
       start.push_back(&reconstruction);
     }
     MICO_ASSIGN_OR_RETURN(const Score before, ScoreOf(subject, scheme, Split::kTest, start));
@@ -180,6 +199,7 @@ int main(int argc, char** argv) {
   app.add_flag("--sgd", options.trainer.sgd, "");
   app.add_flag("--no-augment", options.no_augment, "");
   app.add_option("--batch", options.batch, "");
+  app.add_option("--reconstructions", options.reconstructions, "Keep reconstructions in this folder, and take them from there");
   app.add_option("--iterations", options.reconstruct.iterations, "");
   app.add_option("--weight-rate", options.trainer.weight_rate, "");
   app.add_option("--bias-rate", options.trainer.bias_rate, "");

@@ -24,7 +24,8 @@ constexpr uint64_t kEpochStride = 0x9E3779B97F4A7C15;
 constexpr double kWarmUp = 0.02;
 // Val is looked at after every epoch, but not more often than the budget has so many parts.
 constexpr double kMostValidations = 40;
-// Training ends when val has not got better for this share of the budget.
+// Training ends when val has not got better for this share of the budget. Rates are high at first
+// and unsettle a good beginning: what counts is the best since then.
 constexpr double kPatience = 0.5;
 // How far from the middle between two integers a weight starts at the least.
 constexpr double kLeastMargin = 0.02;
@@ -159,7 +160,7 @@ class Training {
 
   absl::StatusOr<TrainingResult> Run() {
     MICO_RETURN_IF_ERROR(Start());
-    while (Share() < 1.0 && Share() - best_share_ < kPatience) {
+    while (Share() < 1.0 && Share() - gained_share_ < kPatience) {
       MICO_RETURN_IF_ERROR(Step());
       MICO_RETURN_IF_ERROR(ValidateIfDue());
       SaveIfDue();
@@ -206,8 +207,9 @@ class Training {
     seconds_before_ = progress.seconds;
     best_ = progress.best;
     best_score_ = progress.best_score;
-    best_share_ = progress.best_share;
     first_score_ = progress.first_score;
+    trained_score_ = progress.trained_score;
+    gained_share_ = progress.gained_share;
     validated_share_ = progress.validated_share;
     return absl::OkStatus();
   }
@@ -253,11 +255,15 @@ class Training {
     TrainedScheme now = Now();
     MICO_ASSIGN_OR_RETURN(const Score score, tools_.validate(IntegersOf(now)));
     validated_share_ = Share();
-    if (step_ == 0) first_score_ = score;
+    if (step_ == 0) {
+      first_score_ = score;
+    } else if (!trained_score_.measured() || score.IsBetterThan(trained_score_)) {
+      trained_score_ = score;
+      gained_share_ = validated_share_;
+    }
     if (step_ > 0 && !score.IsBetterThan(best_score_)) return absl::OkStatus();
     best_ = std::move(now);
     best_score_ = score;
-    best_share_ = validated_share_;
     return absl::OkStatus();
   }
 
@@ -276,8 +282,9 @@ class Training {
 
   void SaveIfDue() {
     if (!tools_.save || tools_.now() - last_save_ < tools_.seconds_between_saves) return;
-    tools_.save({Now(), TrainingProgress{trainer_.Save(), Seconds(), best_, best_score_,
-                                         first_score_, best_share_, validated_share_}});
+    tools_.save(
+        {Now(), TrainingProgress{trainer_.Save(), Seconds(), best_, best_score_, first_score_,
+                                 trained_score_, gained_share_, validated_share_}});
     last_save_ = tools_.now();
   }
 
@@ -296,8 +303,8 @@ class Training {
   int64_t step_ = 0;
   double started_ = 0.0, seconds_before_ = 0.0, last_save_ = 0.0;
   TrainedScheme best_;
-  Score best_score_, first_score_;
-  double best_share_ = 0.0, validated_share_ = 0.0;
+  Score best_score_, first_score_, trained_score_;
+  double gained_share_ = 0.0, validated_share_ = 0.0;
 };
 
 }  // namespace

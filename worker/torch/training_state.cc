@@ -51,11 +51,12 @@ void Write(const Score& score, ByteWriter& writer) {
 
 void Write(const TrainingProgress& progress, ByteWriter& writer) {
   writer.F64(progress.seconds);
-  writer.F64(progress.best_share);
+  writer.F64(progress.gained_share);
   writer.F64(progress.validated_share);
   Write(progress.best, writer);
   Write(progress.best_score, writer);
   Write(progress.first_score, writer);
+  Write(progress.trained_score, writer);
   const TrainerMemory& memory = progress.memory;
   writer.I64(memory.steps);
   writer.U64(memory.variables.size());
@@ -160,11 +161,12 @@ Score ReadScore(ByteReader& reader) {
 TrainingProgress ReadProgress(ByteReader& reader) {
   TrainingProgress progress;
   progress.seconds = ReadAmount(reader);
-  progress.best_share = ReadAmount(reader);
+  progress.gained_share = ReadAmount(reader);
   progress.validated_share = ReadAmount(reader);
   progress.best = ReadTrained(reader);
   progress.best_score = ReadScore(reader);
   progress.first_score = ReadScore(reader);
+  progress.trained_score = ReadScore(reader);
   TrainerMemory& memory = progress.memory;
   memory.steps = reader.I64();
   if (memory.steps < 0) reader.Fail("a number of steps is below 0");

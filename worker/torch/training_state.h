@@ -32,8 +32,11 @@ struct TrainingProgress {
   // The best so far on val, and what was there before anything was trained.
   TrainedScheme best;
   Score best_score, first_score;
-  // Of the budget, when the best was found and when val was last looked at.
-  double best_share = 0.0, validated_share = 0.0;
+  // Of what training has made of it: the best so far, whether it is better than the beginning or
+  // not yet. Not measured: none so far.
+  Score trained_score;
+  // Of the budget, when that was found and when val was last looked at.
+  double gained_share = 0.0, validated_share = 0.0;
 };
 
 // A blob: a trained scheme, or a checkpoint of one in training.
