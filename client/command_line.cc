@@ -64,6 +64,23 @@ CLI::Option* AddWholeNumber(CLI::App& verb, const char* name, std::optional<T>& 
       });
 }
 
+void AddTraining(CLI::App& verb, SubmitOptions& options) {
+  verb.add_option(
+      "--qat", options.qat,
+      "Which schemes are trained before they are judged: none (default); all that are "
+      "evaluated on all of val; or top:K, the K most promising once the search is over");
+  verb.add_option("--qat-epochs", options.qat_epochs,
+                  "Each is trained for at most so many epochs; 20 unless a limit is given")
+      ->type_name("NUMBER");
+  verb.add_option("--qat-minutes", options.qat_minutes,
+                  "... and for at most so many minutes of a worker")
+      ->type_name("NUMBER");
+  verb.add_option("--qat-optimizer", options.qat_optimizer, "adamw (default) or sgd");
+  verb.add_option("--qat-augment", options.qat_augment,
+                  "What is done to images while training: auto (default), none, shift or "
+                  "shift+flip");
+}
+
 void AddSubmit(CLI::App& app, Command& command) {
   CLI::App* verb = app.add_subcommand("submit", "Start a search");
   SubmitOptions& options = command.submit;
@@ -87,6 +104,7 @@ void AddSubmit(CLI::App& app, Command& command) {
   verb->add_option("--ptq", options.ptq,
                    "fast (default), or reconstruct: learns roundings of 4-bit and narrower weights "
                    "first, minutes for each pair of widths");
+  AddTraining(*verb, options);
   AddWholeNumber(*verb, "--trials", options.trials,
                  "Evaluations to spend; one on a part of the val images counts in part");
   AddWholeNumber(*verb, "--seed", options.seed, "Of calibration and of random choices");

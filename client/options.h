@@ -22,6 +22,7 @@ struct GlobalOptions {
 struct SubmitOptions {
   std::optional<std::string> model, data, target, metric, strategy, ptq;
   std::optional<std::string> input_shape;  // of a TorchScript model
+  std::optional<std::string> qat, qat_epochs, qat_minutes, qat_optimizer, qat_augment;
   std::optional<std::string> max_latency, max_ram, max_flash, min_accuracy, max_error;
   std::optional<int64_t> trials, calibration_samples;
   std::optional<uint64_t> seed;

@@ -66,6 +66,19 @@ bool IsOnFront(const v1::Job& job, const v1::Trial& trial) {
                      [&](const auto& t) { return t.number() == trial.number(); });
 }
 
+// Whether the table says which trials were trained: only where some were.
+bool ShowsTraining(const v1::Job& job) {
+  const auto is_trained = [](const v1::Trial& trial) { return trial.trained(); };
+  return std::any_of(job.front().begin(), job.front().end(), is_trained) ||
+         std::any_of(job.uniform().begin(), job.uniform().end(), is_trained);
+}
+
+// Also of which trial, where the same scheme was evaluated without training.
+std::string TrainedText(const v1::Trial& trial) {
+  if (!trial.trained()) return "-";
+  return trial.trained_from() == 0 ? "yes" : fmt::format("of {}", trial.trained_from());
+}
+
 // Latency as a share of the uniform 8-bit network's; empty where that is not known.
 std::string Relative(const v1::Trial& trial, int64_t uniform8,
                      std::string_view precision_and_unit) {
@@ -79,16 +92,18 @@ std::vector<std::string> TextRow(const v1::Job& job, const v1::Trial& trial, boo
   const std::string relative = Relative(trial, UniformEightLatency(job), "{:.2f}x");
   const std::string network =
       trial.label().empty() ? "front" : trial.label() + (on_front ? " *" : "");
-  return {std::to_string(trial.number()),
-          network,
-          FormatCount(trial.cost().latency_cycles()),
-          relative.empty() ? "-" : relative,
-          ValueAndInterval(trial.val()),
-          ValueAndInterval(trial.test()),
-          FormatBytes(trial.cost().peak_ram_bytes()),
-          FormatBytes(trial.cost().flash_bytes()),
-          Widths(trial.scheme(), true, ""),
-          Widths(trial.scheme(), false, "")};
+  std::vector<std::string> row{std::to_string(trial.number()),
+                               network,
+                               FormatCount(trial.cost().latency_cycles()),
+                               relative.empty() ? "-" : relative,
+                               ValueAndInterval(trial.val()),
+                               ValueAndInterval(trial.test()),
+                               FormatBytes(trial.cost().peak_ram_bytes()),
+                               FormatBytes(trial.cost().flash_bytes()),
+                               Widths(trial.scheme(), true, ""),
+                               Widths(trial.scheme(), false, "")};
+  if (ShowsTraining(job)) row.push_back(TrainedText(trial));
+  return row;
 }
 
 std::vector<std::string> CsvRow(const v1::Job& job, const v1::Trial& trial, bool on_front) {
@@ -98,29 +113,37 @@ std::vector<std::string> CsvRow(const v1::Job& job, const v1::Trial& trial, bool
     return score.metric == Metric::kMse ? fmt::format("{:.9g}", value)
                                         : fmt::format("{:.6f}", value);
   };
-  return {std::to_string(trial.number()),
-          trial.label(),
-          on_front ? "yes" : "no",
-          std::to_string(trial.cost().latency_cycles()),
-          job.target_info().counts(),
-          Relative(trial, UniformEightLatency(job), "{:.6f}"),
-          number(val, val.value),
-          number(test, test.value),
-          std::to_string(trial.cost().peak_ram_bytes()),
-          std::to_string(trial.cost().flash_bytes()),
-          Widths(trial.scheme(), true, " "),
-          Widths(trial.scheme(), false, " "),
-          std::string(ToString(MetricOf(job))),
-          number(val, val.low),
-          number(val, val.high),
-          number(test, test.low),
-          number(test, test.high)};
+  std::vector<std::string> row{std::to_string(trial.number()),
+                               trial.label(),
+                               on_front ? "yes" : "no",
+                               std::to_string(trial.cost().latency_cycles()),
+                               job.target_info().counts(),
+                               Relative(trial, UniformEightLatency(job), "{:.6f}"),
+                               number(val, val.value),
+                               number(test, test.value),
+                               std::to_string(trial.cost().peak_ram_bytes()),
+                               std::to_string(trial.cost().flash_bytes()),
+                               Widths(trial.scheme(), true, " "),
+                               Widths(trial.scheme(), false, " "),
+                               std::string(ToString(MetricOf(job))),
+                               number(val, val.low),
+                               number(val, val.high),
+                               number(test, test.low),
+                               number(test, test.high)};
+  if (ShowsTraining(job)) {
+    row.emplace_back(trial.trained() ? "yes" : "no");
+    row.push_back(trial.trained_from() == 0 ? "" : std::to_string(trial.trained_from()));
+  }
+  return row;
 }
 
 std::string FrontAsCsv(const v1::Job& job) {
-  Table table({"trial", "network", "front", "latency", "counts", "latency_vs_uniform8", "val",
-               "test", "ram_bytes", "flash_bytes", "weight_bits", "input_bits", "metric", "val_low",
-               "val_high", "test_low", "test_high"});
+  std::vector<std::string> header{
+      "trial",  "network", "front",     "latency",     "counts",      "latency_vs_uniform8",
+      "val",    "test",    "ram_bytes", "flash_bytes", "weight_bits", "input_bits",
+      "metric", "val_low", "val_high",  "test_low",    "test_high"};
+  if (ShowsTraining(job)) header.insert(header.end(), {"qat", "qat_of"});
+  Table table(std::move(header));
   for (const v1::Trial& trial : job.front()) table.Add(CsvRow(job, trial, true));
   for (const v1::Trial& trial : job.uniform()) {
     if (!IsOnFront(job, trial)) table.Add(CsvRow(job, trial, false));
@@ -142,10 +165,19 @@ std::vector<const v1::Trial*> ThinnedFront(const v1::Job& job, size_t most) {
 
 std::string FrontAsText(const v1::Job& job, size_t most_rows) {
   const std::string_view metric = ToString(MetricOf(job));
-  Table table({"trial", "network",
-               job.target_info().counts().empty() ? "latency" : job.target_info().counts(),
-               "vs 8 bit", fmt::format("val {}", metric), fmt::format("test {}", metric), "RAM",
-               "flash", "weights", "inputs"});
+  std::vector<std::string> header{
+      "trial",
+      "network",
+      job.target_info().counts().empty() ? "latency" : job.target_info().counts(),
+      "vs 8 bit",
+      fmt::format("val {}", metric),
+      fmt::format("test {}", metric),
+      "RAM",
+      "flash",
+      "weights",
+      "inputs"};
+  if (ShowsTraining(job)) header.emplace_back("qat");
+  Table table(std::move(header));
   std::vector<const v1::Trial*> others;
   for (const v1::Trial& trial : job.uniform()) {
     if (!IsOnFront(job, trial)) others.push_back(&trial);
@@ -255,6 +287,11 @@ std::string RunningLines(const v1::Job& job, size_t most) {
 std::string EndLines(const v1::Job& job) {
   std::string text;
   if (job.hypervolume() > 0.0) text += fmt::format("hypervolume {:.4f}\n", job.hypervolume());
+  if (job.has_qat_rank_correlation()) {
+    text += fmt::format(
+        "qat: values before and after training correlate {:.3f} (ranks of {} schemes)\n",
+        job.qat_rank_correlation(), job.qat_pairs());
+  }
   for (const std::string& warning : job.warnings()) {
     text += fmt::format("warning: {}\n", Printable(warning));
   }

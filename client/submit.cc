@@ -55,6 +55,21 @@ absl::Status FillLimits(const SubmitOptions& options, v1::Limits& limits) {
   return absl::OkStatus();
 }
 
+absl::Status FillTraining(const SubmitOptions& options, v1::JobSpec& spec) {
+  if (options.qat) spec.set_qat(*options.qat);
+  if (options.qat_epochs) {
+    MICO_ASSIGN_OR_RETURN(const double epochs, ParseAmount("qat-epochs", *options.qat_epochs));
+    spec.set_qat_epochs(epochs);
+  }
+  if (options.qat_minutes) {
+    MICO_ASSIGN_OR_RETURN(const double minutes, ParseAmount("qat-minutes", *options.qat_minutes));
+    spec.set_qat_minutes(minutes);
+  }
+  if (options.qat_optimizer) spec.set_qat_optimizer(*options.qat_optimizer);
+  if (options.qat_augment) spec.set_qat_augmentation(*options.qat_augment);
+  return absl::OkStatus();
+}
+
 // Whether the model is TorchScript.
 absl::StatusOr<bool> CheckKind(const SubmitOptions& options) {
   MICO_ASSIGN_OR_RETURN(const bool is_script, IsTorchScript(*options.model));
@@ -80,6 +95,7 @@ absl::StatusOr<v1::SubmitJobRequest> BuildRequest(Connection& server,
   if (options.metric) spec.set_metric(*options.metric);
   if (options.strategy) spec.set_strategy(*options.strategy);
   if (options.ptq) spec.set_ptq(*options.ptq);
+  MICO_RETURN_IF_ERROR(FillTraining(options, spec));
   if (options.trials) spec.set_trials(*options.trials);
   if (options.seed) spec.set_seed(*options.seed);
   if (options.calibration_samples) spec.set_calibration_samples(*options.calibration_samples);

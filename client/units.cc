@@ -106,6 +106,12 @@ absl::StatusOr<v1::Limit> ParseErrorLimit(std::string_view text) {
   return NotUnderstood("max-error", text, "like 0.012 or 1.05x");
 }
 
+absl::StatusOr<double> ParseAmount(std::string_view option, std::string_view text) {
+  const std::optional<Quantity> quantity = SplitQuantity(text);
+  if (quantity && quantity->unit.empty()) return quantity->number;
+  return NotUnderstood(option, text, "a number above 0, like 20 or 0.5");
+}
+
 std::string FormatBytes(int64_t bytes) {
   const double value = static_cast<double>(bytes);
   if (bytes < 1024) return fmt::format("{} B", bytes);

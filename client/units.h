@@ -21,6 +21,8 @@ absl::StatusOr<v1::Limit> ParseLatencyLimit(std::string_view text);
 absl::StatusOr<v1::Limit> ParseBytesLimit(std::string_view option, std::string_view text);
 absl::StatusOr<v1::Limit> ParseAccuracyLimit(std::string_view text);
 absl::StatusOr<v1::Limit> ParseErrorLimit(std::string_view text);
+// A number above 0 and nothing else: "20", "0.5".
+absl::StatusOr<double> ParseAmount(std::string_view option, std::string_view text);
 
 // A whole number in decimal and nothing else; nothing where it is none or does not fit T.
 template <typename T>

@@ -213,4 +213,11 @@ absl::StatusOr<Digest> BlobStore::Put(std::string_view bytes) const {
   return digest;
 }
 
+absl::Status BlobStore::Remove(const Digest& digest) const {
+  const std::filesystem::path path = PathOf(digest);
+  if (digest.empty()) return absl::InvalidArgumentError("blob: no digest");
+  if (unlink(path.c_str()) == 0) return SyncFolder(path.parent_path());
+  return errno == ENOENT ? absl::OkStatus() : SystemError(errno, "removing", path);
+}
+
 }  // namespace mico

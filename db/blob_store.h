@@ -101,6 +101,8 @@ class BlobStore {
   absl::StatusOr<std::string> Read(const Digest& digest,
                                    uint64_t most_bytes = uint64_t{4} << 30) const;
   absl::StatusOr<Digest> Put(std::string_view bytes) const;
+  // Whoever reads the blob now may read on to its end. OK if there is none.
+  absl::Status Remove(const Digest& digest) const;
 
  private:
   BlobStore(std::filesystem::path root, BlobStoreOptions options)

@@ -289,8 +289,24 @@ CREATE TABLE reconstructions (
 ALTER TABLE jobs ADD COLUMN reconstructions TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array<std::string_view, 6> kMigrations{kFirst,       kMetrics,     kDatasetReports,
-                                                      kConversions, kEvaluations, kReconstructions};
+// Schemes that were trained, once for all jobs with the same network, data and recipe; and which
+// trials are of trained ones.
+constexpr std::string_view kTrainings = R"sql(
+CREATE TABLE trainings (
+  key TEXT PRIMARY KEY,
+  reconstruction TEXT NOT NULL REFERENCES blobs(digest),
+  state TEXT NOT NULL REFERENCES blobs(digest),
+  epochs REAL NOT NULL,
+  duration_ms INTEGER NOT NULL
+) STRICT;
+
+ALTER TABLE trials ADD COLUMN trained INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE trials ADD COLUMN trained_from INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE trials ADD COLUMN learned_digest TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array<std::string_view, 7> kMigrations{
+    kFirst, kMetrics, kDatasetReports, kConversions, kEvaluations, kReconstructions, kTrainings};
 
 }  // namespace
 

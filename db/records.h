@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -66,6 +67,14 @@ struct CalibrationRecord {
   std::string key;  // what the calibration and the scores depend on
   Digest digest;
   Score float_val, float_test;
+};
+
+// What came of training one scheme.
+struct TrainingRecord {
+  std::string key;  // what it depends on
+  Digest reconstruction, state;
+  double epochs = 0.0;  // that were trained
+  std::chrono::milliseconds duration{0};
 };
 
 enum class JobState { kPreparing, kSearching, kFinishing, kDone, kFailed, kCancelled };

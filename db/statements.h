@@ -45,6 +45,7 @@ class StoreView {
   std::optional<CalibrationRecord> FindCalibration(const std::string& key);
   // What AddReconstruction was told.
   std::optional<Digest> FindReconstruction(const std::string& key);
+  std::optional<TrainingRecord> FindTraining(const std::string& key);
 
   std::optional<JobRecord> FindJob(const std::string& id);
   // Ids that begin with `prefix`, at most `most`.
@@ -86,6 +87,11 @@ class StoreTransaction : public StoreView {
   void AddCalibration(const CalibrationRecord& calibration);
   // `key`: what its bytes depend on.
   void AddReconstruction(const std::string& key, const Digest& digest);
+  // The latest counts: who trains again has lost the blobs of before.
+  void PutTraining(const TrainingRecord& training);
+  // Takes a checkpoint of the task out of the blobs, unless other rows refer to it or it is older
+  // than the task: then it was uploaded for something else.
+  void ForgetCheckpoint(const Digest& checkpoint, int64_t task);
 
   void PutWorker(const WorkerRecord& worker);
   void PutTarget(const TargetRecord& target);
@@ -98,7 +104,7 @@ class StoreTransaction : public StoreView {
   void AddRequest(const std::string& request_id, const std::string& job, TimePoint now);
 
   void AddTrial(const std::string& job, const TrialRecord& trial, TimePoint now);
-  // State, results and error.
+  // State, what was learned, results and error.
   void UpdateTrial(const std::string& job, const TrialRecord& trial, TimePoint now);
   // The first answer stays.
   void AddEvaluation(const EvaluationRecord& evaluation);
@@ -106,6 +112,7 @@ class StoreTransaction : public StoreView {
   void AddTask(const TaskRecord& task, TimePoint now);
   // State, attempts and error.
   void UpdateTask(const TaskRecord& task, TimePoint now);
+  void UpdateTaskPayload(int64_t id, const std::string& payload);
   void AddLease(const LeaseRecord& lease, TimePoint now);
   void EndLease(const std::string& lease, LeaseState state, TimePoint now);
   void PutArtifact(const ArtifactRecord& artifact);

@@ -1,5 +1,5 @@
-// Who works, on what targets, and what was measured there: workers, targets, latency tables,
-// calibrations.
+// Who works, on what targets, and what was measured and learned there: workers, targets, latency
+// tables, calibrations, reconstructions, trainings.
 #include "db/statements.h"
 
 #include "absl/strings/str_join.h"
@@ -115,6 +115,34 @@ std::optional<Digest> StoreView::FindReconstruction(const std::string& key) {
       connection_.Prepare("SELECT digest FROM reconstructions WHERE key = ?");
   Binder(statement).Text(key);
   return ReadOne<Digest>(statement, [](SQLite::Statement& found) { return Row(found).Hex(); });
+}
+
+std::optional<TrainingRecord> StoreView::FindTraining(const std::string& key) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "SELECT key, reconstruction, state, epochs, duration_ms FROM trainings WHERE key = ?");
+  Binder(statement).Text(key);
+  return ReadOne<TrainingRecord>(statement, [](SQLite::Statement& found) {
+    Row row(found);
+    TrainingRecord training;
+    training.key = row.Text();
+    training.reconstruction = row.Hex();
+    training.state = row.Hex();
+    training.epochs = row.Real();
+    training.duration = std::chrono::milliseconds(row.Int());
+    return training;
+  });
+}
+
+void StoreTransaction::PutTraining(const TrainingRecord& training) {
+  SQLite::Statement& statement =
+      connection_.Prepare("INSERT OR REPLACE INTO trainings VALUES (?, ?, ?, ?, ?)");
+  Binder(statement)
+      .Text(training.key)
+      .Hex(training.reconstruction)
+      .Hex(training.state)
+      .Real(training.epochs)
+      .Int(training.duration.count())
+      .Run();
 }
 
 void StoreTransaction::AddReconstruction(const std::string& key, const Digest& digest) {

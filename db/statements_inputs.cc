@@ -78,6 +78,19 @@ void StoreTransaction::AddBlob(const Digest& digest, int64_t bytes, TimePoint no
   Binder(statement).Hex(digest).Int(bytes).Time(now).Run();
 }
 
+void StoreTransaction::ForgetCheckpoint(const Digest& checkpoint, int64_t task) {
+  SQLite::Statement& statement = connection_.Prepare(
+      "DELETE FROM blobs WHERE digest = ? AND "
+      "created_ms >= (SELECT created_ms FROM tasks WHERE id = ?)");
+  Binder(statement).Hex(checkpoint).Int(task);
+  try {
+    statement.exec();
+  } catch (const SQLite::Exception& error) {
+    // The foreign keys know who refers to it.
+    if ((error.getErrorCode() & 0xFF) != SQLITE_CONSTRAINT) throw;
+  }
+}
+
 BlobTotals StoreView::TotalBlobs() {
   SQLite::Statement& statement =
       connection_.Prepare("SELECT count(*), coalesce(sum(bytes), 0) FROM blobs");

@@ -72,7 +72,7 @@ JobRecord ReadJob(SQLite::Statement& statement) {
 #define MICO_TRIAL_COLUMNS                                                                      \
   "number, scheme, samples, label, state, latency, ram, flash, metric, correct, total, value, " \
   "low, high, kl, quantized_digest, test_correct, test_total, test_value, test_low, "           \
-  "test_high, error, floor, gave_up"
+  "test_high, error, floor, gave_up, trained, trained_from, learned_digest"
 TrialRecord ReadTrial(SQLite::Statement& statement) {
   Row row(statement);
   TrialRecord record;
@@ -95,6 +95,9 @@ TrialRecord ReadTrial(SQLite::Statement& statement) {
   trial.error = row.Text();
   trial.floor = row.RealOrNull();
   trial.gave_up = row.Bool();
+  trial.trained = row.Bool();
+  trial.trained_from = row.Int();
+  trial.learned_digest = row.Text();
   return record;
 }
 
@@ -216,7 +219,8 @@ void StoreTransaction::AddTrial(const std::string& job, const TrialRecord& recor
   const Trial& trial = record.trial;
   SQLite::Statement& statement = connection_.Prepare(
       "INSERT INTO trials (job_id, number, scheme, samples, label, state, latency, ram, flash, "
-      "error, floor, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "error, floor, trained, trained_from, created_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .Text(job)
       .Int(trial.number)
@@ -229,6 +233,8 @@ void StoreTransaction::AddTrial(const std::string& job, const TrialRecord& recor
       .Int(trial.cost.flash_bytes)
       .Text(trial.error)
       .RealOrNull(trial.floor)
+      .Int(trial.trained)
+      .Int(trial.trained_from)
       .Time(now)
       .Run();
 }
@@ -236,11 +242,12 @@ void StoreTransaction::AddTrial(const std::string& job, const TrialRecord& recor
 void StoreTransaction::UpdateTrial(const std::string& job, const TrialRecord& record,
                                    TimePoint now) {
   const Trial& trial = record.trial;
+  const bool open = trial.state == TrialState::kWaiting || trial.state == TrialState::kRunning;
   SQLite::Statement& statement = connection_.Prepare(
       "UPDATE trials SET state = ?, metric = ?, correct = ?, total = ?, value = ?, low = ?, "
       "high = ?, kl = ?, quantized_digest = ?, test_correct = ?, test_total = ?, "
-      "test_value = ?, test_low = ?, test_high = ?, error = ?, gave_up = ?, ended_ms = ? "
-      "WHERE job_id = ? AND number = ?");
+      "test_value = ?, test_low = ?, test_high = ?, error = ?, gave_up = ?, learned_digest = ?, "
+      "ended_ms = ? WHERE job_id = ? AND number = ?");
   Binder(statement)
       .Text(kTrialStates[static_cast<size_t>(trial.state)])
       .Text(ToString(trial.val.metric))
@@ -250,7 +257,8 @@ void StoreTransaction::UpdateTrial(const std::string& job, const TrialRecord& re
       .ScoreOf(record.test)
       .Text(trial.error)
       .Int(trial.gave_up)
-      .Time(now)
+      .Text(trial.learned_digest)
+      .Time(open ? TimePoint{} : now)
       .Text(job)
       .Int(trial.number)
       .Run();

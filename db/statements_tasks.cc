@@ -101,6 +101,11 @@ void StoreTransaction::UpdateTask(const TaskRecord& task, TimePoint now) {
       .Run();
 }
 
+void StoreTransaction::UpdateTaskPayload(int64_t id, const std::string& payload) {
+  SQLite::Statement& statement = connection_.Prepare("UPDATE tasks SET payload = ? WHERE id = ?");
+  Binder(statement).Blob(payload).Int(id).Run();
+}
+
 std::vector<LeaseRecord> StoreView::ListActiveLeases() {
   SQLite::Statement& statement = connection_.Prepare(
       "SELECT id, task_id, worker_id, attempt, state FROM leases WHERE state = 'active'");

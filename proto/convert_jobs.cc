@@ -1,5 +1,6 @@
 #include "proto/convert.h"
 
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -11,6 +12,9 @@ namespace mico {
 namespace {
 
 using namespace fields;
+
+// Of a training that nobody has set a limit.
+constexpr double kUsualEpochs = 20.0;
 
 v1::Limit ToProto(const RequestedLimit& limit) {
   v1::Limit message;
@@ -91,6 +95,75 @@ absl::Status CheckLimitsSuit(const RequestedLimits& limits, Metric metric) {
   return absl::OkStatus();
 }
 
+// "top:8", of which the prefix is taken off.
+absl::StatusOr<int64_t> ReadTop(std::string_view count, const std::string& whole) {
+  int64_t top = 0;
+  const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), top);
+  const bool is_number = error == std::errc() && end == count.data() + count.size();
+  if (is_number && top >= 1 && top <= kMostPromoted) return top;
+  return Bad("spec.qat", fmt::format("'{}'", whole.substr(0, 80)),
+             fmt::format("top:K with K from 1 to {}", kMostPromoted));
+}
+
+// How schemes are trained says nothing where none is.
+absl::Status CheckNoRecipe(const v1::JobSpec& message) {
+  const auto alone = [](std::string_view field, std::string_view found) {
+    return Bad(field, fmt::format("{} without training", found), "spec.qat, all or top:K");
+  };
+  if (message.qat_epochs() != 0.0) {
+    return alone("spec.qat_epochs", fmt::format("{}", message.qat_epochs()));
+  }
+  if (message.qat_minutes() != 0.0) {
+    return alone("spec.qat_minutes", fmt::format("{}", message.qat_minutes()));
+  }
+  if (!message.qat_optimizer().empty()) {
+    return alone("spec.qat_optimizer", fmt::format("'{}'", message.qat_optimizer().substr(0, 80)));
+  }
+  if (!message.qat_augmentation().empty()) {
+    return alone("spec.qat_augmentation",
+                 fmt::format("'{}'", message.qat_augmentation().substr(0, 80)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<QatSpec> ReadQat(const v1::JobSpec& message) {
+  constexpr std::string_view kTopPrefix = "top:";
+  QatSpec qat;
+  const std::string& mode = message.qat();
+  if (mode == "all") {
+    qat.mode = QatMode::kAll;
+  } else if (mode.starts_with(kTopPrefix)) {
+    qat.mode = QatMode::kTop;
+    MICO_ASSIGN_OR_RETURN(qat.top, ReadTop(std::string_view(mode).substr(kTopPrefix.size()), mode));
+  } else if (mode.empty() || mode == "none") {
+    MICO_RETURN_IF_ERROR(CheckNoRecipe(message));
+    return qat;
+  } else {
+    return Bad("spec.qat", fmt::format("'{}'", mode.substr(0, 80)), "none, all or top:K");
+  }
+  TrainingRecipe& recipe = qat.recipe;
+  MICO_ASSIGN_OR_RETURN(recipe.epochs,
+                        ReadBudget("spec.qat_epochs", message.qat_epochs(), kMostEpochs));
+  MICO_ASSIGN_OR_RETURN(recipe.minutes,
+                        ReadBudget("spec.qat_minutes", message.qat_minutes(), kMostMinutes));
+  if (recipe.epochs == 0.0 && recipe.minutes == 0.0) recipe.epochs = kUsualEpochs;
+  MICO_ASSIGN_OR_RETURN(recipe.optimizer,
+                        ReadOptimizer("spec.qat_optimizer", message.qat_optimizer()));
+  MICO_ASSIGN_OR_RETURN(recipe.augmentation,
+                        ReadAugmentation("spec.qat_augmentation", message.qat_augmentation()));
+  return qat;
+}
+
+// Nothing where nothing is trained: as it was before there was a choice.
+void WriteQat(const QatSpec& qat, v1::JobSpec& message) {
+  if (qat.mode == QatMode::kNone) return;
+  message.set_qat(ToString(qat));
+  message.set_qat_epochs(qat.recipe.epochs);
+  message.set_qat_minutes(qat.recipe.minutes);
+  message.set_qat_optimizer(std::string(ToString(qat.recipe.optimizer)));
+  message.set_qat_augmentation(std::string(ToString(qat.recipe.augmentation)));
+}
+
 void WriteLimits(const RequestedLimits& limits, v1::Limits& message) {
   if (limits.max_latency) *message.mutable_max_latency() = ToProto(*limits.max_latency);
   if (limits.max_ram) *message.mutable_max_ram() = ToProto(*limits.max_ram);
@@ -116,6 +189,7 @@ v1::JobSpec ToProto(const JobSpec& spec) {
   message.set_metric(MetricName(spec.metric));
   // As it was before there was a choice.
   if (spec.ptq != PtqMode::kFast) message.set_ptq(std::string(ToString(spec.ptq)));
+  WriteQat(spec.qat, message);
   return message;
 }
 
@@ -147,6 +221,7 @@ absl::StatusOr<JobSpec> FromProto(const v1::JobSpec& message) {
   } else if (!message.ptq().empty() && message.ptq() != ToString(PtqMode::kFast)) {
     return Bad("spec.ptq", fmt::format("'{}'", message.ptq()), "fast or reconstruct");
   }
+  MICO_ASSIGN_OR_RETURN(spec.qat, ReadQat(message));
   MICO_ASSIGN_OR_RETURN(spec.metric, ReadMetric("spec.metric", message.metric()));
   MICO_RETURN_IF_ERROR(CheckLimitsSuit(spec.limits, spec.metric));
   return spec;
@@ -179,6 +254,8 @@ v1::Trial ToProto(const Trial& trial) {
   message.set_label(trial.label);
   message.set_probe(trial.is_probe());
   message.set_gave_up(trial.gave_up);
+  message.set_trained(trial.trained);
+  message.set_trained_from(trial.trained_from);
   return message;
 }
 

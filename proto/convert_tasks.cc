@@ -11,6 +11,17 @@ namespace {
 
 using namespace fields;
 
+absl::StatusOr<std::vector<Digest>> ReadReconstructions(
+    std::string_view field, const google::protobuf::RepeatedPtrField<std::string>& digests) {
+  MICO_RETURN_IF_ERROR(CheckCount(field, digests.size(), kMostReconstructions));
+  std::vector<Digest> reconstructions;
+  for (const std::string& digest : digests) {
+    MICO_ASSIGN_OR_RETURN(Digest read, ReadDigest(field, digest));
+    reconstructions.push_back(std::move(read));
+  }
+  return reconstructions;
+}
+
 v1::CalibrateTask ToProto(const CalibrateTask& task) {
   v1::CalibrateTask message;
   message.set_model_digest(task.model.hex());
@@ -88,6 +99,63 @@ absl::StatusOr<ReconstructTask> FromProto(const v1::ReconstructTask& message) {
   return task;
 }
 
+v1::TrainTask ToProto(const TrainTask& task) {
+  v1::TrainTask message;
+  message.set_model_digest(task.model.hex());
+  message.set_dataset_digest(task.dataset.hex());
+  message.set_calibration_digest(task.calibration.hex());
+  *message.mutable_scheme() = mico::ToProto(task.scheme);
+  for (const Digest& digest : task.reconstructions) {
+    message.add_reconstruction_digests(digest.hex());
+  }
+  message.set_warm_start_digest(task.warm_start.hex());
+  message.set_checkpoint_digest(task.checkpoint.hex());
+  v1::TrainingRecipe& recipe = *message.mutable_recipe();
+  recipe.set_epochs(task.recipe.epochs);
+  recipe.set_minutes(task.recipe.minutes);
+  recipe.set_optimizer(std::string(ToString(task.recipe.optimizer)));
+  recipe.set_augmentation(std::string(ToString(task.recipe.augmentation)));
+  message.set_metric(MetricName(task.metric));
+  message.set_seed(task.seed);
+  return message;
+}
+
+absl::StatusOr<TrainingRecipe> FromProto(const v1::TrainingRecipe& message) {
+  TrainingRecipe recipe;
+  MICO_ASSIGN_OR_RETURN(recipe.epochs,
+                        ReadBudget("train.recipe.epochs", message.epochs(), kMostEpochs));
+  MICO_ASSIGN_OR_RETURN(recipe.minutes,
+                        ReadBudget("train.recipe.minutes", message.minutes(), kMostMinutes));
+  if (recipe.epochs == 0.0 && recipe.minutes == 0.0) {
+    return Bad("train.recipe", "neither epochs nor minutes", "an end");
+  }
+  MICO_ASSIGN_OR_RETURN(recipe.optimizer,
+                        ReadOptimizer("train.recipe.optimizer", message.optimizer()));
+  MICO_ASSIGN_OR_RETURN(recipe.augmentation,
+                        ReadAugmentation("train.recipe.augmentation", message.augmentation()));
+  return recipe;
+}
+
+absl::StatusOr<TrainTask> FromProto(const v1::TrainTask& message) {
+  TrainTask task;
+  MICO_ASSIGN_OR_RETURN(task.model, ReadDigest("train.model_digest", message.model_digest()));
+  MICO_ASSIGN_OR_RETURN(task.dataset, ReadDigest("train.dataset_digest", message.dataset_digest()));
+  MICO_ASSIGN_OR_RETURN(task.calibration,
+                        ReadDigest("train.calibration_digest", message.calibration_digest()));
+  MICO_ASSIGN_OR_RETURN(task.scheme, mico::FromProto(message.scheme()));
+  MICO_ASSIGN_OR_RETURN(
+      task.reconstructions,
+      ReadReconstructions("train.reconstruction_digests", message.reconstruction_digests()));
+  MICO_ASSIGN_OR_RETURN(task.warm_start,
+                        ReadOptionalDigest("train.warm_start_digest", message.warm_start_digest()));
+  MICO_ASSIGN_OR_RETURN(task.checkpoint,
+                        ReadOptionalDigest("train.checkpoint_digest", message.checkpoint_digest()));
+  MICO_ASSIGN_OR_RETURN(task.recipe, FromProto(message.recipe()));
+  MICO_ASSIGN_OR_RETURN(task.metric, ReadMetric("train.metric", message.metric()));
+  task.seed = message.seed();
+  return task;
+}
+
 v1::EvaluateTask ToProto(const EvaluateTask& task) {
   v1::EvaluateTask message;
   message.set_model_digest(task.model.hex());
@@ -133,12 +201,9 @@ absl::StatusOr<EvaluateTask> FromProto(const v1::EvaluateTask& message) {
     task.floor = message.floor();
   }
   task.evaluation_version = message.evaluation_version();
-  MICO_RETURN_IF_ERROR(CheckCount("evaluate.reconstruction_digests",
-                                  message.reconstruction_digests_size(), kMostReconstructions));
-  for (const std::string& digest : message.reconstruction_digests()) {
-    MICO_ASSIGN_OR_RETURN(Digest read, ReadDigest("evaluate.reconstruction_digests", digest));
-    task.reconstructions.push_back(std::move(read));
-  }
+  MICO_ASSIGN_OR_RETURN(
+      task.reconstructions,
+      ReadReconstructions("evaluate.reconstruction_digests", message.reconstruction_digests()));
   return task;
 }
 
@@ -204,6 +269,9 @@ void SetTask(const ConvertTask& task, v1::TaskOrder& message) {
 void SetTask(const ReconstructTask& task, v1::TaskOrder& message) {
   *message.mutable_reconstruct() = ToProto(task);
 }
+void SetTask(const TrainTask& task, v1::TaskOrder& message) {
+  *message.mutable_train() = ToProto(task);
+}
 
 }  // namespace
 
@@ -243,11 +311,15 @@ absl::StatusOr<TaskOrder> FromProto(const v1::TaskOrder& message) {
       MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.reconstruct()));
       return order;
     }
+    case v1::TaskOrder::kTrain: {
+      MICO_ASSIGN_OR_RETURN(order.task, FromProto(message.train()));
+      return order;
+    }
     case v1::TaskOrder::TASK_NOT_SET:
       break;
   }
   return Bad("order.task", "none that this version knows",
-             "calibrate, profile, evaluate, artifact, convert or reconstruct");
+             "calibrate, profile, evaluate, artifact, convert, reconstruct or train");
 }
 
 }  // namespace mico

@@ -58,6 +58,27 @@ void SetResult(const ConvertResult& result, v1::TaskResult& message) {
 void SetResult(const ReconstructResult& result, v1::TaskResult& message) {
   message.mutable_reconstruct()->set_reconstruction_digest(result.reconstruction.hex());
 }
+void SetResult(const TrainResult& result, v1::TaskResult& message) {
+  v1::TrainResult& out = *message.mutable_train();
+  out.set_reconstruction_digest(result.reconstruction.hex());
+  out.set_state_digest(result.state.hex());
+  out.set_epochs(result.epochs);
+  out.set_duration_ms(result.duration.count());
+}
+
+absl::StatusOr<TrainResult> FromProto(const v1::TrainResult& message) {
+  TrainResult result;
+  MICO_ASSIGN_OR_RETURN(result.reconstruction,
+                        ReadDigest("train.reconstruction_digest", message.reconstruction_digest()));
+  MICO_ASSIGN_OR_RETURN(result.state, ReadDigest("train.state_digest", message.state_digest()));
+  if (!std::isfinite(message.epochs()) || message.epochs() < 0.0) {
+    return Bad("train.epochs", fmt::format("{}", message.epochs()), "a finite number, 0 or more");
+  }
+  result.epochs = message.epochs();
+  MICO_RETURN_IF_ERROR(CheckNotNegative("train.duration_ms", message.duration_ms()));
+  result.duration = std::chrono::milliseconds(message.duration_ms());
+  return result;
+}
 
 absl::StatusOr<CalibrateResult> FromProto(const v1::CalibrateResult& message) {
   CalibrateResult result;
@@ -119,6 +140,7 @@ void SetState(const Idle&, v1::SynchronizeRequest& message) { message.mutable_id
 void SetState(const Running& running, v1::SynchronizeRequest& message) {
   message.mutable_running()->set_lease_id(running.lease_id);
   message.mutable_running()->set_progress(running.progress);
+  message.mutable_running()->set_checkpoint_digest(running.checkpoint.hex());
 }
 void SetState(const Finished& finished, v1::SynchronizeRequest& message) {
   message.mutable_finished()->set_lease_id(finished.lease_id);
@@ -136,7 +158,10 @@ absl::Status ReadState(const v1::SynchronizeRequest& message, WorkerReport& repo
       if (!(running.progress() >= 0.0 && running.progress() <= 1.0)) {
         return Bad("running.progress", fmt::format("{}", running.progress()), "0 to 1");
       }
-      report.state = Running{running.lease_id(), running.progress()};
+      MICO_ASSIGN_OR_RETURN(
+          const Digest checkpoint,
+          ReadOptionalDigest("running.checkpoint_digest", running.checkpoint_digest()));
+      report.state = Running{running.lease_id(), running.progress(), checkpoint};
       return absl::OkStatus();
     }
     case v1::SynchronizeRequest::kFinished: {
@@ -207,6 +232,10 @@ absl::StatusOr<TaskResult> FromProto(const v1::TaskResult& message) {
                             ReadDigest("reconstruct.reconstruction_digest",
                                        message.reconstruct().reconstruction_digest()));
       result.result = ReconstructResult{reconstruction};
+      return result;
+    }
+    case v1::TaskResult::kTrain: {
+      MICO_ASSIGN_OR_RETURN(result.result, FromProto(message.train()));
       return result;
     }
     case v1::TaskResult::RESULT_NOT_SET:

@@ -63,4 +63,24 @@ absl::StatusOr<Metric> ReadMetric(std::string_view field, const std::string& nam
   return Bad(field, fmt::format("'{}'", name.substr(0, 80)), "top1, top5, mse or auc");
 }
 
+absl::StatusOr<double> ReadBudget(std::string_view field, double budget, double most) {
+  // Not a number compares with nothing.
+  if (budget >= 0.0 && budget <= most) return budget;
+  return Bad(field, fmt::format("{}", budget), fmt::format("more than 0 and at most {}", most));
+}
+
+absl::StatusOr<Optimizer> ReadOptimizer(std::string_view field, const std::string& name) {
+  if (name.empty()) return Optimizer::kAdamW;
+  absl::StatusOr<Optimizer> optimizer = ParseOptimizer(name);
+  if (optimizer.ok()) return optimizer;
+  return Bad(field, fmt::format("'{}'", name.substr(0, 80)), "adamw or sgd");
+}
+
+absl::StatusOr<Augmentation> ReadAugmentation(std::string_view field, const std::string& name) {
+  if (name.empty()) return Augmentation::kAuto;
+  absl::StatusOr<Augmentation> augmentation = ParseAugmentation(name);
+  if (augmentation.ok()) return augmentation;
+  return Bad(field, fmt::format("'{}'", name.substr(0, 80)), "auto, none, shift or shift+flip");
+}
+
 }  // namespace mico::fields

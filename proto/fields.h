@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
+#include "proto/messages.h"
 #include "quant/score.h"
 
 // How single fields of messages are believed. Each check names the field, what was found and what
@@ -27,6 +28,9 @@ inline constexpr size_t kMostSignature = 4'000;
 inline constexpr size_t kMostError = 64'000;
 inline constexpr int kMostChecks = 100;
 inline constexpr size_t kMostCheckText = 4'000;
+inline constexpr double kMostEpochs = 10'000;
+inline constexpr double kMostMinutes = 7 * 24 * 60;  // a week
+inline constexpr int64_t kMostPromoted = 10'000;
 
 absl::Status Bad(std::string_view field, std::string_view found, std::string_view needed);
 
@@ -42,6 +46,11 @@ absl::StatusOr<Digest> ReadDigest(std::string_view field, const std::string& hex
 // Empty stands for "none".
 absl::StatusOr<Digest> ReadOptionalDigest(std::string_view field, const std::string& hex);
 absl::StatusOr<Metric> ReadMetric(std::string_view field, const std::string& name);
+// 0 stands for "no limit".
+absl::StatusOr<double> ReadBudget(std::string_view field, double budget, double most);
+// Empty is the default.
+absl::StatusOr<Optimizer> ReadOptimizer(std::string_view field, const std::string& name);
+absl::StatusOr<Augmentation> ReadAugmentation(std::string_view field, const std::string& name);
 
 // Descending, each once.
 template <typename Widths>

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/digest.h"
 #include "data/dataset.h"
 #include "quant/bit_scheme.h"
@@ -54,6 +55,43 @@ struct ReconstructTask {
 };
 struct ReconstructResult {
   Digest reconstruction;
+};
+
+// How schemes are trained.
+enum class Optimizer { kAdamW, kSgd };
+// "adamw" | "sgd"
+std::string_view ToString(Optimizer optimizer);
+// InvalidArgument lists the names; so below.
+absl::StatusOr<Optimizer> ParseOptimizer(std::string_view name);
+// What is done to images before a network sees them; kAuto: what suits the data.
+enum class Augmentation { kAuto, kNone, kShift, kShiftAndFlip };
+// "auto" | "none" | "shift" | "shift+flip"
+std::string_view ToString(Augmentation augmentation);
+absl::StatusOr<Augmentation> ParseAugmentation(std::string_view name);
+struct TrainingRecipe {
+  double epochs = 0.0;   // over the train split, at most; may be a part of one; 0: no limit
+  double minutes = 0.0;  // of a worker's time, at most; 0: no limit. Not both are 0
+  Optimizer optimizer = Optimizer::kAdamW;
+  Augmentation augmentation = Augmentation::kAuto;
+  friend bool operator==(const TrainingRecipe&, const TrainingRecipe&) = default;
+};
+
+struct TrainTask {
+  Digest model, dataset, calibration;
+  BitScheme scheme;
+  std::vector<Digest> reconstructions;  // blobs that training starts from, beside the floats
+  Digest warm_start;                    // blob: the state of a trained scheme nearby; empty: none
+  Digest checkpoint;                    // blob: where an attempt before this one was; empty: none
+  TrainingRecipe recipe;
+  Metric metric = Metric::kTop1;
+  uint64_t seed = 0;
+  friend bool operator==(const TrainTask&, const TrainTask&) = default;
+};
+struct TrainResult {
+  Digest reconstruction;  // blob: the integers and scales of exactly this scheme
+  Digest state;           // blob: what another training can start from
+  double epochs = 0.0;    // that were trained
+  std::chrono::milliseconds duration{0};
 };
 
 struct EvaluateTask {
@@ -106,15 +144,15 @@ struct ConvertResult {
 };
 
 using Task = std::variant<CalibrateTask, ProfileTask, EvaluateTask, ArtifactTask, ConvertTask,
-                          ReconstructTask>;
-// "calibrate" | "profile" | "evaluate" | "artifact" | "convert" | "reconstruct"
+                          ReconstructTask, TrainTask>;
+// "calibrate" | "profile" | "evaluate" | "artifact" | "convert" | "reconstruct" | "train"
 std::string_view KindOf(const Task& task);
 
 // What became of a task: an error, or the result of the task's kind.
 struct TaskResult {
   absl::Status status;
   std::variant<std::monostate, CalibrateResult, ProfileResult, EvaluateResult, ArtifactResult,
-               ConvertResult, ReconstructResult>
+               ConvertResult, ReconstructResult, TrainResult>
       result;
 };
 
@@ -129,6 +167,7 @@ struct Idle {};
 struct Running {
   std::string lease_id;
   double progress = 0.0;
+  Digest checkpoint;  // of a train task, blob: where another worker could go on; empty: none yet
 };
 struct Finished {
   std::string lease_id;
@@ -187,6 +226,18 @@ enum class PtqMode { kFast, kReconstruct };
 // "fast" | "reconstruct"
 std::string_view ToString(PtqMode mode);
 
+// Which schemes are trained with labels, or against the float network, before they are judged:
+// none, every one that is evaluated on all of val, or the most promising once the search is over.
+enum class QatMode { kNone, kAll, kTop };
+struct QatSpec {
+  QatMode mode = QatMode::kNone;
+  int64_t top = 0;  // with kTop: how many
+  TrainingRecipe recipe;
+  friend bool operator==(const QatSpec&, const QatSpec&) = default;
+};
+// "none" | "all" | "top:8"
+std::string ToString(const QatSpec& qat);
+
 struct JobSpec {
   std::string model_name;
   Digest model;  // blob: ONNX, or a ModelPackage that a worker made of TorchScript
@@ -200,6 +251,7 @@ struct JobSpec {
   int64_t calibration_samples = 256;
   Metric metric = Metric::kTop1;
   PtqMode ptq = PtqMode::kFast;
+  QatSpec qat;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 

@@ -23,6 +23,10 @@ struct Trial {
   std::string label;  // "uniform w4a4" for reference networks, else empty
   // The evaluation may be given up once it is clear that the value stays below.
   std::optional<double> floor;
+  // Whether the scheme is trained before it is evaluated: `val` is then that after training.
+  bool trained = false;
+  int64_t trained_from = 0;    // number of the trial of the same scheme without training; 0: none
+  std::string learned_digest;  // of the reconstruction, once it is trained
   TrialState state = TrialState::kWaiting;
   Cost cost;
   // Once finished:

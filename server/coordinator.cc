@@ -36,11 +36,14 @@ absl::StatusOr<WorkerOrder> Coordinator::Synchronize(const WorkerReport& report)
 // Reads the blobs that a result names, so that nothing under the mutex waits for a disk.
 Coordinator::Delivery Coordinator::ReadDelivery(const WorkerReport& report) const {
   Delivery delivery;
+  if (const auto* running = std::get_if<Running>(&report.state)) {
+    delivery.checkpoint_stored = blobs_.Has(running->checkpoint);
+  }
   const Finished* finished = std::get_if<Finished>(&report.state);
   if (finished == nullptr || !finished->result.status.ok()) return delivery;
   const auto size_of = [this, &delivery](const Digest& digest) {
     const absl::StatusOr<std::unique_ptr<BlobReader>> reader = blobs_.NewReader(digest);
-    delivery.status = reader.status();
+    delivery.status.Update(reader.status());
     if (reader.ok()) delivery.blob_bytes = (*reader)->total_bytes();
   };
   const auto& result = finished->result.result;
@@ -50,6 +53,11 @@ Coordinator::Delivery Coordinator::ReadDelivery(const WorkerReport& report) cons
   if (const auto* convert = std::get_if<ConvertResult>(&result)) ReadConverted(*convert, delivery);
   if (const auto* reconstruct = std::get_if<ReconstructResult>(&result)) {
     size_of(reconstruct->reconstruction);
+  }
+  if (const auto* train = std::get_if<TrainResult>(&result)) {
+    size_of(train->state);
+    delivery.state_bytes = delivery.blob_bytes;
+    size_of(train->reconstruction);
   }
   if (const auto* profile = std::get_if<ProfileResult>(&result)) {
     const absl::StatusOr<std::string> text = blobs_.Read(profile->latency_table, 256 << 20);
@@ -79,7 +87,7 @@ absl::StatusOr<WorkerOrder> Coordinator::Converse(const WorkerReport& report,
   Register(report, change);
   bool wants_task = !report.leaving;
   if (const auto* running = std::get_if<Running>(&report.state)) {
-    HearRunning(report, *running, order, change);
+    HearRunning(report, *running, delivery, order, change);
     wants_task = false;
   } else if (const auto* finished = std::get_if<Finished>(&report.state)) {
     HearFinished(report, *finished, delivery, order, change);
@@ -226,7 +234,11 @@ void Coordinator::ExpireLeases(PendingChange& change) {
 }
 
 void Coordinator::HearRunning(const WorkerReport& report, const Running& running,
-                              WorkerOrder& order, PendingChange& change) {
+                              const Delivery& delivery, WorkerOrder& order, PendingChange& change) {
+  const Lease* held = queue_.LeaseOfWorker(report.worker_id);
+  if (held != nullptr && held->id == running.lease_id && !running.checkpoint.empty()) {
+    TakeCheckpoint(*held, running.checkpoint, delivery, change);
+  }
   if (!report.leaving) {
     const absl::Status renewed = queue_.Renew(running.lease_id, report.worker_id, running.progress);
     order.lease_lost = !renewed.ok();
@@ -310,6 +322,7 @@ std::optional<TaskOrder> Coordinator::GiveTask(const WorkerReport& report, Pendi
   if (!lease) return std::nullopt;
   OpenTask& task = tasks_.at(lease->task);
   task.attempts = lease->attempt;
+  ChooseStart(task, change);
   SetTaskState(task, TaskState::kLeased, "", change);
   const LeaseRecord record{lease->id, lease->task, lease->worker, lease->attempt,
                            LeaseState::kActive};

@@ -173,11 +173,15 @@ class Coordinator {
    public:
     using Operation = std::function<void(StoreTransaction&)>;
     void Add(Operation operation) { operations_.push_back(std::move(operation)); }
+    // A blob whose file goes once all of this is on disk, unless the database then knows it.
+    void RemoveAfterwards(const Digest& blob) { superseded_.push_back(blob); }
     bool empty() const { return operations_.empty(); }
     std::vector<Operation> Take() { return std::move(operations_); }
+    std::vector<Digest> TakeSuperseded() { return std::move(superseded_); }
 
    private:
     std::vector<Operation> operations_;
+    std::vector<Digest> superseded_;
   };
 
   struct Worker {
@@ -191,14 +195,16 @@ class Coordinator {
     bool converts = false;
   };
 
-  // A finished report with everything that had to be read from blobs.
+  // A report with everything that had to be read from blobs.
   struct Delivery {
     absl::Status status;
     std::optional<LatencyTable> table;
     std::vector<bool> model_stored;  // parallel to the schemes of an evaluation
     // Of the calibration, the reconstruction, the artifact or the network.
     int64_t blob_bytes = 0;
-    ModelRecord model;  // of a conversion, without a name
+    int64_t state_bytes = 0;         // of a training
+    bool checkpoint_stored = false;  // that a running one names
+    ModelRecord model;               // of a conversion, without a name
   };
 
   // A slow step of one job: copies made under the mutex, worked on outside of it.
@@ -212,6 +218,7 @@ class Coordinator {
     double error_unit = 1.0;
     Target target;
     SearchHistory history;
+    size_t trials = 0;         // of the job, those included that the strategy does not see
     int64_t results = 0;       // that the history knows
     int count = 0;             // candidates to ask for, probes included
     int most_full_trials = 0;  // of those that are free choices on all of val
@@ -257,7 +264,9 @@ class Coordinator {
   absl::StatusOr<std::shared_ptr<const Problem>> LoadProblem(const Digest& package,
                                                              const DatasetRecord& dataset,
                                                              const Target& target) const;
+  // Whoever takes the answer, without the mutex, also removes what the change has superseded.
   std::future<absl::Status> Commit(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RemoveSuperseded(const std::vector<Digest>& blobs) const;
 
   // coordinator.cc: the conversation with workers
   Delivery ReadDelivery(const WorkerReport& report) const;
@@ -274,8 +283,8 @@ class Coordinator {
   void ExpireLeases(PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLease(const std::string& lease, LeaseState state, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void HearRunning(const WorkerReport& report, const Running& running, WorkerOrder& order,
-                   PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HearRunning(const WorkerReport& report, const Running& running, const Delivery& delivery,
+                   WorkerOrder& order, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HearFinished(const WorkerReport& report, const Finished& finished, const Delivery& delivery,
                     WorkerOrder& order, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -286,6 +295,28 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int LiveEvaluators() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsAlive(const Worker& worker) const;
+
+  // coordinator_trainings.cc
+  static TrainTask TrainingOf(const Job& job, const Trial& trial);
+  // Orders what trials wait for, unless it is ordered already; trials whose training is known are
+  // evaluated next.
+  void OrderTrainings(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<TrainingRecord> FindTraining(const std::string& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ApplyTraining(const OpenTask& task, const TrainResult& result, const Delivery& delivery,
+                     PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What an attempt that begins now starts from.
+  void ChooseStart(OpenTask& task, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Digest NearestState(const Job& job, const BitScheme& scheme)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeCheckpoint(const Lease& lease, const Digest& checkpoint, const Delivery& delivery,
+                      PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nobody will go on from what the task had.
+  void DropCheckpoint(int64_t task, const Digest& checkpoint, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Adds the trials of a top:K job that are worth training. False: there are none, or they are
+  // there already.
+  bool Promote(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // coordinator_conversions.cc
   void ReadConverted(const ConvertResult& result, Delivery& delivery) const;
@@ -372,6 +403,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Save(Job& job, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddTask(OpenTask task, PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After what a worker is to do in it has changed.
+  static void SavePayload(const OpenTask& task, PendingChange& change);
   // Tasks that are neither waiting nor leased afterwards are forgotten.
   void SetTaskState(const OpenTask& task, TaskState state, const std::string& error,
                     PendingChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -386,6 +419,9 @@ class Coordinator {
   bool ApplyPlan(const Plan& plan, PlanResult result, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AddTrials(Job& job, std::vector<TrialRecord> trials, PendingChange& change)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Trains or evaluates them, whatever comes first; trainings are ordered with the next Advance.
+  void OrderTrials(Job& job, const std::vector<int64_t>& numbers, PendingChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // coordinator_submit.cc
@@ -442,6 +478,8 @@ class Coordinator {
   // Those that this process has heard of, by file and shape.
   std::map<std::string, ConversionRecord> conversions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Digest> reconstructions_ ABSL_GUARDED_BY(mutex_);
+  // Those that this process has heard of, by key.
+  std::map<std::string, TrainingRecord> trainings_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Why a worker cannot build for one of its targets, or cannot run programs on it; empty: it can, or
@@ -456,6 +494,10 @@ std::string ReconstructionKey(const ReconstructTask& task);
 // Those that a job's evaluations need, in the order in which they count; none for fast PTQ.
 std::vector<ReconstructTask> ReconstructionsFor(const JobRecord& record, const JobSpec& spec,
                                                 const Problem& problem);
+
+// What a training depends on: not where it started (warm start, checkpoint), which is an accident
+// of history.
+std::string TrainingKey(const TrainTask& task);
 
 // What a calibration depends on.
 std::string CalibrationKey(const Digest& package, const JobSpec& spec);

@@ -48,10 +48,30 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(Store& store,
 
 std::future<absl::Status> Coordinator::Commit(PendingChange& change) {
   changed_.SignalAll();
-  return store_.Enqueue([operations = change.Take()](StoreTransaction& transaction) {
-    for (const PendingChange::Operation& operation : operations) operation(transaction);
-    return absl::OkStatus();
+  std::future<absl::Status> committed =
+      store_.Enqueue([operations = change.Take()](StoreTransaction& transaction) {
+        for (const PendingChange::Operation& operation : operations) operation(transaction);
+        return absl::OkStatus();
+      });
+  std::vector<Digest> superseded = change.TakeSuperseded();
+  if (superseded.empty()) return committed;
+  return std::async(std::launch::deferred, [this, committed = std::move(committed),
+                                            superseded = std::move(superseded)]() mutable {
+    absl::Status status = committed.get();
+    if (status.ok()) RemoveSuperseded(superseded);
+    return status;
   });
+}
+
+// A file that cannot be removed, or not before this process dies, takes its room and no more.
+void Coordinator::RemoveSuperseded(const std::vector<Digest>& blobs) const {
+  for (const Digest& blob : blobs) {
+    const absl::StatusOr<bool> known =
+        store_.Read([&](StoreView& view) { return view.HasBlob(blob); });
+    if (!known.ok() || *known) continue;
+    const absl::Status removed = blobs_.Remove(blob);
+    if (!removed.ok()) spdlog::warn("{}", std::string(removed.message()));
+  }
 }
 
 // A change that could not be written leaves memory ahead of the disk. What is on disk counts.
@@ -74,6 +94,7 @@ absl::Status Coordinator::Load() {
   calibrations_.clear();
   conversions_.clear();
   reconstructions_.clear();
+  trainings_.clear();
   queue_.Clear();
   struct Stored {
     std::vector<TargetRecord> targets;
@@ -180,6 +201,10 @@ absl::Status Coordinator::LoadJob(const JobRecord& record) {
                         store_.Read([&](StoreView& view) { return view.FindCalibration(key); }));
   if (calibration) calibrations_[key] = *calibration;
   MICO_RETURN_IF_ERROR(RememberReconstructions(job));
+  for (const TrialRecord& trial : job.trials) {
+    // Those that a task trains leave with it.
+    if (NeedsTraining(trial.trial)) job.waits_for_training.insert(trial.trial.number);
+  }
   if (record.state != JobState::kPreparing) {
     auto space = std::make_shared<SearchSpace>(
         MakeSpace(*job.problem, ProfiledCost(job.problem, *tables_.at(job.target.profile_key))));
@@ -231,9 +256,10 @@ absl::Status Coordinator::LoadTasks(const std::vector<TaskRecord>& tasks,
       queue_.Add(item);
     }
     tasks_[record.id] = std::move(task);
-    if (job != jobs_.end() && (purpose == Purpose::kSearch || purpose == Purpose::kTest)) {
-      job->second.own_tasks.insert(record.id);
-    }
+    if (job == jobs_.end() || !IsOwn(purpose)) continue;
+    job->second.own_tasks.insert(record.id);
+    if (purpose != Purpose::kTrain) continue;
+    for (const int64_t number : record.trials) job->second.waits_for_training.erase(number);
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "fmt/format.h"
@@ -137,20 +138,23 @@ size_t Coordinator::EvaluationsPerOrder(const Job& job, int64_t samples) const {
 }
 
 // Whatever some job has evaluated before is taken from the store. Candidates of equal sample counts
-// and floors share orders, sorted so that neighbours share a prefix.
+// and floors share orders, sorted so that neighbours share a prefix; each trained one has an order
+// of its own, because no other scheme has its integers.
 void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpose purpose,
                                    PendingChange& change) {
   const bool test = purpose == Purpose::kTest;
   std::erase_if(numbers, [&](int64_t number) { return TakeKnown(job, number, purpose, change); });
-  using Kind = std::pair<int64_t, std::optional<double>>;
+  // Samples, floor, and of a trained trial its number.
+  using Kind = std::tuple<int64_t, std::optional<double>, int64_t>;
   std::map<Kind, std::vector<std::pair<std::string, int64_t>>> by_kind;
   for (const int64_t number : numbers) {
     const Trial& trial = job.trials[static_cast<size_t>(number - 1)].trial;
-    const Kind kind = test ? Kind() : Kind(trial.samples, trial.floor);
+    const int64_t alone = trial.trained ? number : 0;
+    const Kind kind = test ? Kind(0, std::nullopt, alone) : Kind(trial.samples, trial.floor, alone);
     by_kind[kind].emplace_back(trial.scheme.ToString(), number);
   }
   for (auto& [kind, group] : by_kind) {
-    const auto& [samples, floor] = kind;
+    const auto& [samples, floor, alone] = kind;
     std::sort(group.begin(), group.end());
     // Small enough that every worker gets a share.
     const size_t share = (group.size() + LiveEvaluators() - 1) / LiveEvaluators();
@@ -159,18 +163,20 @@ void Coordinator::OrderEvaluations(Job& job, std::vector<int64_t> numbers, Purpo
       OpenTask task;
       task.job = job.record.id;
       task.purpose = purpose;
-      EvaluateTask evaluate{job.record.package,
-                            job.record.dataset,
-                            job.record.calibration,
-                            test ? Split::kTest : Split::kVal,
-                            samples,
-                            {},
-                            test,
-                            job.spec.metric,
-                            options_.verify_images,
-                            floor,
-                            kEvaluationVersion,
-                            job.record.reconstructions};
+      EvaluateTask evaluate{
+          job.record.package,
+          job.record.dataset,
+          job.record.calibration,
+          test ? Split::kTest : Split::kVal,
+          samples,
+          {},
+          test,
+          job.spec.metric,
+          options_.verify_images,
+          floor,
+          kEvaluationVersion,
+          ReconstructionsOf(job.record,
+                            job.trials[static_cast<size_t>(group[start].second - 1)].trial)};
       for (size_t i = start; i < std::min(start + size, group.size()); ++i) {
         task.trials.push_back(group[i].second);
         evaluate.schemes.push_back(

@@ -23,6 +23,11 @@ std::string OneLine(std::string text) {
   return text;
 }
 
+// As it is stored: whoever gets the task adds the lease.
+std::string PayloadOf(const Task& task) {
+  return SerializeDeterministically(ToProto(TaskOrder{"", "", 0, task}));
+}
+
 bool IsOpen(const Job& job) { return !HasEnded(job.record.state); }
 
 bool AnyInFlight(const SearchHistory& history) {
@@ -45,7 +50,7 @@ void Coordinator::AddTask(OpenTask task, PendingChange& change) {
   const TaskRecord record{task.id,
                           task.job,
                           std::string(ToString(task.purpose)),
-                          SerializeDeterministically(ToProto(TaskOrder{"", "", 0, task.task})),
+                          PayloadOf(task.task),
                           task.trials,
                           TaskState::kWaiting,
                           0,
@@ -54,10 +59,14 @@ void Coordinator::AddTask(OpenTask task, PendingChange& change) {
     transaction.AddTask(record, now);
   });
   queue_.Add({task.id, task.job, 0, IsUrgent(task.purpose)});
-  if (task.purpose == Purpose::kSearch || task.purpose == Purpose::kTest) {
-    jobs_.at(task.job).own_tasks.insert(task.id);
-  }
+  if (IsOwn(task.purpose)) jobs_.at(task.job).own_tasks.insert(task.id);
   tasks_[task.id] = std::move(task);
+}
+
+void Coordinator::SavePayload(const OpenTask& task, PendingChange& change) {
+  change.Add([id = task.id, payload = PayloadOf(task.task)](StoreTransaction& transaction) {
+    transaction.UpdateTaskPayload(id, payload);
+  });
 }
 
 void Coordinator::SetTaskState(const OpenTask& task, TaskState state, const std::string& error,
@@ -74,6 +83,9 @@ void Coordinator::SetTaskState(const OpenTask& task, TaskState state, const std:
   if (job != jobs_.end()) ++job->second.version;
   if (state == TaskState::kWaiting || state == TaskState::kLeased) return;
   if (job != jobs_.end()) job->second.own_tasks.erase(task.id);
+  if (const auto* train = std::get_if<TrainTask>(&task.task)) {
+    DropCheckpoint(task.id, train->checkpoint, change);
+  }
   tasks_.erase(record.id);  // `task` may live there
 }
 
@@ -90,15 +102,18 @@ void Coordinator::Advance(Job& job, PendingChange& change) {
       OrderCalibration(job, change);
       OrderReconstructions(job, change);
       OrderProfile(job, change);
+      OrderTrainings(job, change);
       break;
     case JobState::kSearching:
+      OrderTrainings(job, change);
       if (job.failures_in_a_row >= options_.most_failures_in_a_row) {
         EndJob(job, JobState::kFailed,
                fmt::format("{} trials in a row failed, the last one: {}", job.failures_in_a_row,
                            job.trials.back().trial.error),
                change);
-      } else if (!job.record.stop_reason.empty() && job.own_tasks.empty()) {
-        StartFinishing(job, change);
+      } else if (!job.record.stop_reason.empty() && job.own_tasks.empty() &&
+                 job.waits_for_training.empty()) {
+        if (!Promote(job, change)) StartFinishing(job, change);
       }
       break;
     case JobState::kFinishing:
@@ -152,13 +167,17 @@ void Coordinator::EndJob(Job& job, JobState state, const std::string& error,
     const bool artifact = task.purpose == Purpose::kModels || task.purpose == Purpose::kArtifact;
     if (task.job == job.record.id && !artifact) obsolete.push_back(id);
   }
+  bool others_may_wait = false;
   for (const int64_t id : obsolete) {
     if (const std::optional<Lease> lease = queue_.Remove(id)) {
       EndLease(lease->id, LeaseState::kLost, change);
     }
     const OpenTask task = tasks_.at(id);
+    others_may_wait = others_may_wait || task.purpose == Purpose::kTrain;
     SetTaskState(task, TaskState::kCancelled, "", change);
   }
+  // They order their own.
+  if (others_may_wait) AdvanceAll(change);
 }
 
 // Called where nobody holds a reference to a job.
@@ -181,7 +200,7 @@ bool Coordinator::NeedsPlan(const Job& job, bool ahead) const {
   }
   if (job.record.state != JobState::kSearching || !job.record.stop_reason.empty()) return false;
   if (job.results == job.results_at_empty_plan) return false;
-  int64_t waiting = 0;
+  auto waiting = static_cast<int64_t>(job.waits_for_training.size());
   for (const int64_t task : job.own_tasks) {
     if (queue_.LeaseOfTask(task) == nullptr) ++waiting;
   }
@@ -208,7 +227,10 @@ Coordinator::Plan Coordinator::CopyForPlan(Job& job) {
   plan.target = job.target;
   plan.history.budget = static_cast<double>(job.spec.trials);
   plan.history.trials.reserve(job.trials.size());
-  for (const TrialRecord& record : job.trials) plan.history.trials.push_back(record.trial);
+  for (const TrialRecord& record : job.trials) {
+    if (!IsPromoted(record.trial)) plan.history.trials.push_back(record.trial);
+  }
+  plan.trials = job.trials.size();
   plan.results = job.results;
   // Proposing costs time in proportion to the history: a long one is asked for a share of its
   // length, so that the cost of all proposals together stays in proportion to the job.
@@ -273,6 +295,7 @@ Coordinator::PlanResult Coordinator::Propose(const Plan& plan) {
     trial.samples = candidate.samples;
     trial.label = std::move(candidate.label);
     trial.floor = candidate.floor;
+    trial.trained = plan.spec.qat.mode == QatMode::kAll && !trial.is_probe();
     const absl::StatusOr<Cost> cost = space.cost(trial.scheme);
     if (cost.ok()) trial.cost = *cost;
     if (!cost.ok() || (free && !space.limits.Admits(*cost))) {
@@ -299,9 +322,9 @@ bool Coordinator::ApplyPlan(const Plan& plan, PlanResult result, PendingChange& 
   job.planning = false;
   // Copied before the state was read anew, or before the job was cancelled and taken up again: what
   // it says may have been done already.
-  const bool outdated = plan.prepare ? job.record.state != JobState::kPreparing
-                                     : job.record.state != JobState::kSearching ||
-                                           plan.history.trials.size() != job.trials.size();
+  const bool outdated =
+      plan.prepare ? job.record.state != JobState::kPreparing
+                   : job.record.state != JobState::kSearching || plan.trials != job.trials.size();
   if (outdated) return false;
   if (!result.status.ok()) {
     EndJob(job, JobState::kFailed, std::string(result.status.message()), change);
@@ -328,19 +351,32 @@ bool Coordinator::ApplyPlan(const Plan& plan, PlanResult result, PendingChange& 
 }
 
 bool Coordinator::AddTrials(Job& job, std::vector<TrialRecord> trials, PendingChange& change) {
-  std::vector<int64_t> to_evaluate;
+  std::vector<int64_t> waiting;
   for (TrialRecord& record : trials) {
     record.trial.number = static_cast<int64_t>(job.trials.size()) + 1;
-    if (record.trial.state == TrialState::kWaiting) to_evaluate.push_back(record.trial.number);
+    if (record.trial.state == TrialState::kWaiting) waiting.push_back(record.trial.number);
     if (record.trial.state == TrialState::kFailed) ++job.failures_in_a_row;
     change.Add([id = job.record.id, record, now = clock_.Now()](StoreTransaction& transaction) {
       transaction.AddTrial(id, record, now);
     });
     job.trials.push_back(std::move(record));
   }
-  OrderEvaluations(job, to_evaluate, Purpose::kSearch, change);
+  OrderTrials(job, waiting, change);
   Advance(job, change);
   return true;
+}
+
+void Coordinator::OrderTrials(Job& job, const std::vector<int64_t>& numbers,
+                              PendingChange& change) {
+  std::vector<int64_t> to_evaluate;
+  for (const int64_t number : numbers) {
+    if (NeedsTraining(job.trials[static_cast<size_t>(number - 1)].trial)) {
+      job.waits_for_training.insert(number);
+    } else {
+      to_evaluate.push_back(number);
+    }
+  }
+  OrderEvaluations(job, to_evaluate, Purpose::kSearch, change);
 }
 
 }  // namespace mico

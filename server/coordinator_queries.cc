@@ -109,7 +109,8 @@ JobSnapshot Coordinator::Snapshot(const Job& job) const {
           snapshot.trials_per_second;
     }
   }
-  if (HasEnded(job.record.state) || job.record.state == JobState::kFinishing) {
+  // What is left is then no part of the budget.
+  if (!job.record.stop_reason.empty() || HasEnded(job.record.state)) {
     snapshot.seconds_left = 0.0;
   }
   return snapshot;
@@ -395,7 +396,7 @@ void Coordinator::AddArtifactTask(const JobRecord& record, const TrialRecord& tr
                              options_.verify_images,
                              std::nullopt,
                              kEvaluationVersion,
-                             record.reconstructions};
+                             ReconstructionsOf(record, trial.trial)};
   }
   AddTask(std::move(task), change);
 }

@@ -101,6 +101,9 @@ void Coordinator::ApplyResult(const OpenTask& task, const TaskResult& result,
     case Purpose::kProfile:
       ApplyProfile(*delivery.table, change);
       break;
+    case Purpose::kTrain:
+      ApplyTraining(task, std::get<TrainResult>(result.result), delivery, change);
+      break;
     case Purpose::kSearch:
       ApplySearch(task, std::get<EvaluateResult>(result.result), change);
       break;
@@ -246,7 +249,7 @@ EvaluationRecord Coordinator::EvaluationOf(const Job& job, int64_t number, Split
       fmt::format("{}/{}/{}/{}/{}/{}/{}", job.record.package.hex(), job.record.calibration.hex(),
                   job.record.dataset.hex(), ToString(split), samples, ToString(job.spec.metric),
                   kEvaluationVersion);
-  for (const Digest& digest : job.record.reconstructions) {
+  for (const Digest& digest : ReconstructionsOf(job.record, trial)) {
     setting += fmt::format("/{}", digest.hex());
   }
   return {std::move(setting), trial.scheme, result.score, result.divergence, result.quantized};
@@ -406,6 +409,12 @@ void Coordinator::GiveUp(const OpenTask& task, const std::string& error, Pending
       if (job == nullptr || HasEnded(job->record.state)) return;
       for (const int64_t number : task.trials) FailTrial(*job, number, error, change);
       Advance(*job, change);
+      break;
+    case Purpose::kTrain:
+      if (job != nullptr && !HasEnded(job->record.state)) {
+        FailTrial(*job, task.trials.front(), error, change);
+      }
+      AdvanceAll(change);
       break;
     case Purpose::kTest:
       if (job == nullptr || HasEnded(job->record.state)) return;

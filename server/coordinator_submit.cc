@@ -356,7 +356,7 @@ void Coordinator::Resume(Job& job, PendingChange& change) {
     }
   }
   Save(job, change);
-  if (!interrupted.empty()) OrderEvaluations(job, interrupted, Purpose::kSearch, change);
+  OrderTrials(job, interrupted, change);
   Advance(job, change);
 }
 

@@ -4,15 +4,30 @@
 
 #include "fmt/format.h"
 #include "search/pareto_front.h"
+#include "search/promotion.h"
 #include "server/limits.h"
 
 namespace mico {
 namespace {
 
-constexpr std::array<std::string_view, 8> kPurposes{
-    "calibrate", "reconstruct", "profile", "search", "test", "models", "artifact", "convert"};
+constexpr std::array<std::string_view, 9> kPurposes{"calibrate", "reconstruct", "profile",
+                                                    "search",    "train",       "test",
+                                                    "models",    "artifact",    "convert"};
+// Of fewer pairs a rank correlation says nothing.
+constexpr size_t kLeastPairs = 3;
 
-std::string PhaseOf(const JobRecord& record, const JobSpec& spec) {
+std::string PhaseOfSearch(const std::vector<TrialRecord>& trials) {
+  int64_t trained = 0, all = 0;
+  for (const TrialRecord& record : trials) {
+    if (!record.trial.trained) continue;
+    ++all;
+    if (!NeedsTraining(record.trial)) ++trained;
+  }
+  return trained == all ? "searching" : fmt::format("training {} of {}", trained + 1, all);
+}
+
+std::string PhaseOf(const JobRecord& record, const JobSpec& spec,
+                    const std::vector<TrialRecord>& trials) {
   switch (record.state) {
     case JobState::kPreparing:
       if (record.calibration.empty()) return "calibrating";
@@ -20,7 +35,7 @@ std::string PhaseOf(const JobRecord& record, const JobSpec& spec) {
                  ? "learning integers"
                  : "profiling the target";
     case JobState::kSearching:
-      return "searching";
+      return PhaseOfSearch(trials);
     case JobState::kFinishing:
       return "measuring the front on test";
     case JobState::kDone:
@@ -33,7 +48,34 @@ std::string PhaseOf(const JobRecord& record, const JobSpec& spec) {
   return "";
 }
 
+void AddRankCorrelation(const std::vector<TrialRecord>& trials, JobSnapshot& snapshot) {
+  std::vector<double> before, after;
+  for (const TrialRecord& record : trials) {
+    const Trial& trial = record.trial;
+    if (!IsPromoted(trial) || trial.state != TrialState::kFinished) continue;
+    before.push_back(trials[static_cast<size_t>(trial.trained_from - 1)].trial.val.value);
+    after.push_back(trial.val.value);
+  }
+  if (before.size() < kLeastPairs) return;
+  snapshot.rank_correlation = RankCorrelation(before, after);
+  snapshot.rank_pairs = static_cast<int64_t>(before.size());
+}
+
 }  // namespace
+
+bool NeedsTraining(const Trial& trial) {
+  return trial.trained && trial.state == TrialState::kWaiting && trial.learned_digest.empty();
+}
+
+std::vector<Digest> ReconstructionsOf(const JobRecord& record, const Trial& trial) {
+  if (!trial.trained) return record.reconstructions;
+  const absl::StatusOr<Digest> learned = Digest::FromHex(trial.learned_digest);
+  return learned.ok() ? std::vector<Digest>{*learned} : std::vector<Digest>();
+}
+
+bool IsOwn(Purpose purpose) {
+  return purpose == Purpose::kSearch || purpose == Purpose::kTrain || purpose == Purpose::kTest;
+}
 
 bool IsUrgent(Purpose purpose) {
   return purpose == Purpose::kModels || purpose == Purpose::kArtifact ||
@@ -61,9 +103,10 @@ JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target
   snapshot.record = record;
   snapshot.spec = spec;
   snapshot.target = target;
-  snapshot.phase = PhaseOf(record, spec);
+  snapshot.phase = PhaseOf(record, spec, trials);
   for (const TrialRecord& entry : trials) {
     const Trial& trial = entry.trial;
+    if (IsPromoted(trial)) continue;
     const bool finished = trial.state == TrialState::kFinished;
     if (finished || trial.state == TrialState::kFailed) {
       snapshot.trials_spent +=
@@ -77,6 +120,7 @@ JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target
   for (const int index : FrontOf(trials, record.limits)) {
     snapshot.front.push_back(trials[static_cast<size_t>(index)]);
   }
+  if (HasEnded(record.state)) AddRankCorrelation(trials, snapshot);
   return snapshot;
 }
 

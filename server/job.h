@@ -23,6 +23,7 @@ enum class Purpose {
   kReconstruct,  // likewise, once that is calibrated
   kProfile,      // for every job on the same profile key
   kSearch,       // trials on val
+  kTrain,        // one trial, before it is evaluated
   kTest,         // the final front on test
   kModels,       // to have the blob of a trial that nobody uploaded
   kArtifact,
@@ -30,6 +31,8 @@ enum class Purpose {
 };
 // Whether somebody waits for it in front of a terminal.
 bool IsUrgent(Purpose purpose);
+// Whether a job goes on only once it is done (Job::own_tasks).
+bool IsOwn(Purpose purpose);
 std::string_view ToString(Purpose purpose);
 absl::StatusOr<Purpose> ParsePurpose(std::string_view text);
 
@@ -53,8 +56,11 @@ struct Job {
   std::shared_ptr<const SearchSpace> space;  // once the target is profiled
   Cost widest_cost;                          // once space is there
   std::vector<TrialRecord> trials;           // number - 1 is the index
-  std::set<int64_t> own_tasks;               // open ones of kSearch and kTest
-  bool planning = false;                     // somebody does so, outside of the mutex
+  std::set<int64_t> own_tasks;               // open ones of kSearch, kTrain and kTest
+  // Numbers of trials to be trained that no own task trains: of the very same training somebody
+  // else's is open, or it has just ended.
+  std::set<int64_t> waits_for_training;
+  bool planning = false;  // somebody does so, outside of the mutex
   int failures_in_a_row = 0;
   // Results so far in this process, and how many there were when the strategy last had nothing to
   // propose: it is not asked again before the next one.
@@ -86,11 +92,23 @@ struct JobSnapshot {
   std::vector<RunningTask> running;
   double seconds_left = 0.0, trials_per_second = 0.0;
   std::vector<TrialRecord> front, uniform;
+  // Of the trials that were chosen to be trained, once the job has ended: how the order of their
+  // values before agrees with that after, and how many they are.
+  std::optional<double> rank_correlation;
+  int64_t rank_pairs = 0;
 };
 
 // The part of a snapshot that follows from the record and the trials.
 JobSnapshot Summarize(const JobRecord& record, const JobSpec& spec, const Target& target,
                       const std::vector<TrialRecord>& trials, int64_t val_samples);
+
+// A trial that was chosen to be trained once the search was over: it counts for no budget, and no
+// strategy sees it.
+inline bool IsPromoted(const Trial& trial) { return trial.trained_from != 0; }
+// To be trained, and not yet.
+bool NeedsTraining(const Trial& trial);
+// What an evaluation of the trial uses: what it has learned itself, or what its job's trials share.
+std::vector<Digest> ReconstructionsOf(const JobRecord& record, const Trial& trial);
 
 // Indices of the front, ascending latency.
 std::vector<int> FrontOf(const std::vector<TrialRecord>& trials, const Limits& limits);

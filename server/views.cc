@@ -89,6 +89,8 @@ v1::Job ToProto(const JobSnapshot& job) {
   limits.set_flash_bytes(record.limits.max_flash_bytes.value_or(0));
   message.set_resolved_min_accuracy(record.limits.min_accuracy.value_or(0.0));
   message.set_resolved_max_error(record.limits.max_error.value_or(0.0));
+  if (job.rank_correlation) message.set_qat_rank_correlation(*job.rank_correlation);
+  message.set_qat_pairs(job.rank_pairs);
   for (const std::string& warning : record.warnings) message.add_warnings(warning);
   message.set_stop_reason(record.stop_reason);
   for (const std::string& name : record.layer_names) message.add_layer_names(name);

@@ -49,6 +49,16 @@ KeepGoing TaskControl::AsKeepGoing() {
   };
 }
 
+void TaskControl::SetCheckpoint(Digest checkpoint) {
+  const absl::MutexLock lock(&mutex_);
+  checkpoint_ = std::move(checkpoint);
+}
+
+Digest TaskControl::checkpoint() const {
+  const absl::MutexLock lock(&mutex_);
+  return checkpoint_;
+}
+
 TaskRunner::TaskRunner(BlobCache& blobs, Evaluator* evaluator, Equipment& equipment,
                        TaskRunnerOptions options)
     : blobs_(blobs), evaluator_(evaluator), equipment_(equipment), options_(std::move(options)) {}
@@ -135,6 +145,10 @@ absl::StatusOr<ReconstructResult> TaskRunner::Do(const ReconstructTask& task,
   MICO_ASSIGN_OR_RETURN(result.reconstruction,
                         blobs_.Put(Serialize(reconstruction), &control.cancelled));
   return result;
+}
+
+absl::StatusOr<TrainResult> TaskRunner::Do(const TrainTask&, TaskControl&) {
+  return absl::FailedPreconditionError("this worker does not train");
 }
 
 absl::StatusOr<ProfileResult> TaskRunner::Do(const ProfileTask& task, TaskControl& control) {

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/digest.h"
 #include "data/dataset.h"
 #include "model/model_package.h"
 #include "proto/messages.h"
@@ -26,6 +29,15 @@ struct TaskControl {
 
   // The form in which an evaluator asks.
   KeepGoing AsKeepGoing();
+
+  // Where another attempt could go on: a blob that has been uploaded. Empty: nowhere yet.
+  // Thread-safe; the server hears of the latest with the next report.
+  void SetCheckpoint(Digest checkpoint);
+  Digest checkpoint() const;
+
+ private:
+  mutable absl::Mutex mutex_;
+  Digest checkpoint_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Runs one task to its end.
@@ -63,6 +75,7 @@ class TaskRunner : public TaskExecutor {
   absl::StatusOr<ArtifactResult> Do(const ArtifactTask& task, TaskControl& control);
   absl::StatusOr<ConvertResult> Do(const ConvertTask& task, TaskControl& control);
   absl::StatusOr<ReconstructResult> Do(const ReconstructTask& task, TaskControl& control);
+  absl::StatusOr<TrainResult> Do(const TrainTask& task, TaskControl& control);
 
   absl::StatusOr<std::shared_ptr<const ModelPackage>> FetchModel(const Digest& digest,
                                                                  TaskControl& control);

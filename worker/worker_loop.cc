@@ -75,7 +75,8 @@ WorkerReport WorkerLoop::MakeReport(bool leaving) {
   if (attempt_->result) {
     report.state = Finished{lease, *attempt_->result};
   } else {
-    report.state = Running{lease, std::clamp(attempt_->control.progress.load(), 0.0, 1.0)};
+    report.state = Running{lease, std::clamp(attempt_->control.progress.load(), 0.0, 1.0),
+                           attempt_->control.checkpoint()};
   }
   return report;
 }

@@ -250,6 +250,7 @@ std::vector<TaskOrder> Orders() {
        ArtifactTask{
            digest, digest, digest, "fake", scheme, TopOne(9, 10), TopOne(8, 10), {1, 2, 3}}},
       {"lease", "5", 1, ReconstructTask{digest, digest, digest, {4, 2}, 1024, 1}},
+      {"lease", "6", 1, TrainTask{digest, digest, digest, scheme, {digest}, digest, digest, {2.5}}},
   };
 }
 
@@ -262,6 +263,7 @@ std::vector<TaskResult> Results() {
       {absl::OkStatus(), CalibrateResult{digest, true, TopOne(39, 40), TopOne(29, 30)}},
       {absl::OkStatus(), ProfileResult{digest}},
       {absl::OkStatus(), ReconstructResult{digest}},
+      {absl::OkStatus(), TrainResult{digest, digest, 2.5, std::chrono::milliseconds(9)}},
       {absl::OkStatus(), EvaluateResult{{scheme}}},
       {absl::OkStatus(), ArtifactResult{digest, true, true, 1, 2, 3}},
       {absl::InternalError("no compiler"), {}},

@@ -39,12 +39,13 @@ Target FakeTarget() {
   return target;
 }
 
-Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric) {
+Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric, bool trained) {
   int64_t penalty = 0;
   for (size_t layer = 0; layer < scheme.size(); ++layer) {
     penalty += (8 - scheme[layer].weight_bits) * static_cast<int64_t>(layer + 1) +
                int64_t{2} * (8 - scheme[layer].input_bits);
   }
+  if (trained) penalty /= 3;
   const int64_t correct = std::max<int64_t>(samples - 2 - penalty * samples / 150, 1);
   if (CountsAnswers(metric)) return CountScore(metric, correct, samples);
   const double wrong = 1.0 - static_cast<double>(correct) / static_cast<double>(samples);
@@ -53,7 +54,11 @@ Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric) {
   return {metric, 0, samples, auc, 0.9 * auc, 1.0};
 }
 
-std::string FakeModel(const BitScheme& scheme) { return "quantized " + scheme.ToString(); }
+std::string FakeModel(const BitScheme& scheme, bool trained) {
+  return fmt::format("{}quantized {}", trained ? "trained and " : "", scheme.ToString());
+}
+std::string FakeLearned(const BitScheme& scheme) { return "learned " + scheme.ToString(); }
+std::string FakeState(const BitScheme& scheme) { return "state of " + scheme.ToString(); }
 
 absl::StatusOr<Digest> UploadBlob(v1::BlobService::Stub& blobs, const std::string& bytes) {
   grpc::ClientContext context;
@@ -142,6 +147,7 @@ TaskResult FakeWorker::Work(const Task& task) {
   if (const auto* reconstruct = std::get_if<ReconstructTask>(&task)) {
     return Reconstruct(*reconstruct);
   }
+  if (const auto* train = std::get_if<TrainTask>(&task)) return Train(*train);
   return MakeArtifact(std::get<ArtifactTask>(task));
 }
 
@@ -167,6 +173,30 @@ TaskResult FakeWorker::Reconstruct(const ReconstructTask& task) {
       *blobs_, fmt::format("reconstruction w{}a{}", task.bits.weight_bits, task.bits.input_bits));
   if (!reconstruction.ok()) return {reconstruction.status(), {}};
   return {absl::OkStatus(), ReconstructResult{*reconstruction}};
+}
+
+TaskResult FakeWorker::Train(const TrainTask& task) {
+  TrainResult result;
+  for (const auto& [bytes, digest] : {std::pair(FakeLearned(task.scheme), &result.reconstruction),
+                                      std::pair(FakeState(task.scheme), &result.state)}) {
+    const absl::StatusOr<Digest> uploaded = UploadBlob(*blobs_, bytes);
+    if (!uploaded.ok()) return {uploaded.status(), {}};
+    *digest = *uploaded;
+  }
+  result.epochs = task.recipe.epochs;
+  result.duration = std::chrono::minutes(5);
+  return {absl::OkStatus(), result};
+}
+
+WorkerOrder FakeWorker::ReportCheckpoint(const std::string& checkpoint, bool leaving) {
+  const absl::StatusOr<Digest> uploaded = UploadBlob(*blobs_, checkpoint);
+  EXPECT_TRUE(uploaded.ok()) << uploaded.status();
+  WorkerReport report = Report();
+  report.state = Running{held->lease_id, 0.5, Digest::Of(checkpoint)};
+  report.leaving = leaving;
+  absl::StatusOr<WorkerOrder> answer = Say(report);
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  return answer.ok() ? *std::move(answer) : WorkerOrder();
 }
 
 TaskResult FakeWorker::Profile(const ProfileTask& task) {
@@ -195,15 +225,17 @@ TaskResult FakeWorker::Evaluate(const EvaluateTask& task) {
   EvaluateResult result;
   for (const BitScheme& scheme : task.schemes) {
     SchemeResult one;
-    one.score = FakeScore(scheme, task.samples == 0 ? all : task.samples, task.metric);
+    const bool trained =
+        task.reconstructions == std::vector<Digest>{Digest::Of(FakeLearned(scheme))};
+    one.score = FakeScore(scheme, task.samples == 0 ? all : task.samples, task.metric, trained);
     if (task.floor.has_value() && one.score.value < *task.floor) {
       one.gave_up = true;
-      one.score = FakeScore(scheme, one.score.total / 2, task.metric);
+      one.score = FakeScore(scheme, one.score.total / 2, task.metric, trained);
     }
     one.divergence = one.score.error();
-    one.quantized = Digest::Of(FakeModel(scheme));
+    one.quantized = Digest::Of(FakeModel(scheme, trained));
     if (task.upload_models) {
-      const absl::Status uploaded = UploadBlob(*blobs_, FakeModel(scheme)).status();
+      const absl::Status uploaded = UploadBlob(*blobs_, FakeModel(scheme, trained)).status();
       if (!uploaded.ok()) return {uploaded, {}};
     }
     result.schemes.push_back(one);

@@ -15,10 +15,14 @@ namespace mico {
 
 // A target on which the fake worker has a board.
 Target FakeTarget();
-// What the fake evaluator says of a scheme: fewer bits, fewer correct answers, or a larger error.
-Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric = Metric::kTop1);
-// The bytes that stand for a quantized model.
-std::string FakeModel(const BitScheme& scheme);
+// What the fake evaluator says of a scheme: fewer bits, fewer correct answers, or a larger error;
+// training wins two thirds of them back.
+Score FakeScore(const BitScheme& scheme, int64_t samples, Metric metric = Metric::kTop1,
+                bool trained = false);
+// The bytes that stand for a quantized model; those that stand for what a training gives back.
+std::string FakeModel(const BitScheme& scheme, bool trained = false);
+std::string FakeLearned(const BitScheme& scheme);
+std::string FakeState(const BitScheme& scheme);
 
 // A worker that speaks the real protocol over gRPC and makes up its results; one call at a time, so
 // that a test decides what happens when.
@@ -48,6 +52,8 @@ class FakeWorker {
   WorkerReport Report() const;
   WorkerReport ReportFinished(const std::string& lease, const TaskResult& result) const;
   TaskResult Work(const Task& task);
+  // Keeps its lease, saying that another could go on from `checkpoint`, which it uploads first.
+  WorkerOrder ReportCheckpoint(const std::string& checkpoint, bool leaving = false);
 
   std::optional<TaskOrder> held;
   int64_t orders = 0;
@@ -59,6 +65,7 @@ class FakeWorker {
   TaskResult MakeArtifact(const ArtifactTask& task);
   TaskResult Convert(const ConvertTask& task);
   TaskResult Reconstruct(const ReconstructTask& task);
+  TaskResult Train(const TrainTask& task);
 
   std::string id_;
   std::unique_ptr<v1::WorkerService::Stub> workers_;

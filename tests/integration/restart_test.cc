@@ -7,10 +7,12 @@ namespace {
 class RestartTest : public ServiceTest {
  protected:
   std::vector<std::string> RunWithRestarts(const std::string& strategy, int calls_per_life,
-                                           int most_restarts, const std::string& ptq = "") {
+                                           int most_restarts, const std::string& ptq = "",
+                                           const std::string& qat = "") {
     FakeWorker announcer = AnnouncedWorker("announcer");
     v1::SubmitJobRequest request = SmallJob(strategy, 40);
     request.mutable_spec()->set_ptq(ptq);
+    request.mutable_spec()->set_qat(qat);
     const std::string id = Submit(request).job().id();
     std::optional<TaskOrder> held;
     for (int life = 0; life < 1'000 && !HasEnded(id); ++life) {
@@ -23,17 +25,21 @@ class RestartTest : public ServiceTest {
     }
     const v1::Job job = GetJob(id);
     EXPECT_EQ(job.state(), v1::JOB_STATE_DONE) << job.error();
-    EXPECT_EQ(FrontAsText(job), ExpectedFront(ListTrials(id)));
+    trials_ = ListTrials(id);
+    EXPECT_EQ(FrontAsText(job), ExpectedFront(trials_));
     return FrontAsText(job);
   }
 
   // The same in a data folder of its own.
-  std::vector<std::string> RunWithoutRestarts(const std::string& strategy) {
+  std::vector<std::string> RunWithoutRestarts(const std::string& strategy,
+                                              const std::string& qat = "") {
     server_.reset();
     folder_ = TemporaryFolder::Create().value();
     StartServer();
-    return RunWithRestarts(strategy, 10'000, 0);
+    return RunWithRestarts(strategy, 10'000, 0, "", qat);
   }
+
+  std::vector<v1::Trial> trials_;  // of the latest run
 };
 
 TEST_F(RestartTest, AJobThatIsInterruptedTenTimesEndsWithTheSameFront) {
@@ -49,6 +55,20 @@ TEST_F(RestartTest, AReconstructingJobThatIsInterruptedGoesOnWithWhatIsLearned) 
   const std::vector<std::string> interrupted = RunWithRestarts("sensitivity", 2, 12, "reconstruct");
   EXPECT_FALSE(interrupted.empty());
   EXPECT_EQ(interrupted, RunWithoutRestarts("sensitivity"));
+}
+
+TEST_F(RestartTest, AJobThatTrainsAndIsInterruptedEndsWithTheSameTrials) {
+  for (const char* qat : {"all", "top:3"}) {
+    SCOPED_TRACE(qat);
+    const std::vector<std::string> interrupted = RunWithRestarts("sensitivity", 2, 60, "", qat);
+    EXPECT_FALSE(interrupted.empty());
+    const std::vector<v1::Trial> trials = std::move(trials_);
+    EXPECT_EQ(interrupted, RunWithoutRestarts("sensitivity", qat));
+    ASSERT_EQ(trials.size(), trials_.size());
+    for (size_t i = 0; i < trials.size(); ++i) {
+      EXPECT_EQ(trials[i].SerializeAsString(), trials_[i].SerializeAsString());
+    }
+  }
 }
 
 TEST_F(RestartTest, AWorkerKeepsItsLeaseOverARestart) {

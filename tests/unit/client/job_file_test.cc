@@ -36,6 +36,11 @@ TEST_F(JobFileTest, EveryFieldOfSubmitCanBeInTheFile) {
                     "metric: mse\n"
                     "strategy: random\n"
                     "ptq: reconstruct\n"
+                    "qat: top:8\n"
+                    "qat-epochs: 2.5\n"
+                    "qat-minutes: 30\n"
+                    "qat-optimizer: sgd\n"
+                    "qat-augment: shift+flip\n"
                     "max-latency: 0.7x\n"
                     "max-ram: 64KiB\n"
                     "max-flash: 96000\n"
@@ -53,6 +58,11 @@ TEST_F(JobFileTest, EveryFieldOfSubmitCanBeInTheFile) {
   EXPECT_EQ(options_.max_error, "1.05x");
   EXPECT_EQ(options_.strategy, "random");
   EXPECT_EQ(options_.ptq, "reconstruct");
+  EXPECT_EQ(options_.qat, "top:8");
+  EXPECT_EQ(options_.qat_epochs, "2.5");
+  EXPECT_EQ(options_.qat_minutes, "30");
+  EXPECT_EQ(options_.qat_optimizer, "sgd");
+  EXPECT_EQ(options_.qat_augment, "shift+flip");
   EXPECT_EQ(options_.max_latency, "0.7x");
   EXPECT_EQ(options_.max_ram, "64KiB");
   EXPECT_EQ(options_.max_flash, "96000");

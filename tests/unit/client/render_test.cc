@@ -113,6 +113,39 @@ TEST(RenderFrontTest, CsvHasExactNumbersAndWidthsThatNoSpreadsheetTakesForOne) {
             "top1,0.890658,0.926204,,\n");
 }
 
+TEST(RenderFrontTest, WhereTrialsWereTrainedTheTableSaysWhich) {
+  v1::Job job = MakeJob();
+  job.mutable_front(0)->set_trained(true);
+  job.mutable_front(0)->set_trained_from(5);
+  job.mutable_front(1)->set_trained(true);
+
+  EXPECT_EQ(RenderFront(job, OutputFormat::kTable),
+            "trial  network         instructions  vs 8 bit  val top1       test top1  RAM       "
+            "flash    weights  inputs  qat\n"
+            "7      front           500,000       0.50x     88.00 % ±2.02  -          12.3 KiB  "
+            "2.0 KiB  42       84      of 5\n"
+            "2      uniform w4a4 *  600,000       0.60x     90.00 % ±1.86  -          12.3 KiB  "
+            "2.0 KiB  44       44      yes\n"
+            "1      uniform w8a8    1,000,000     1.00x     91.00 % ±1.78  -          12.3 KiB  "
+            "2.0 KiB  88       88      -\n"
+            "* a uniform network on the front\n");
+  const std::string csv = RenderFront(job, OutputFormat::kCsv);
+  EXPECT_THAT(csv, HasSubstr("test_high,qat,qat_of\n"));
+  EXPECT_THAT(csv, HasSubstr("0.898701,,,yes,5\n"));
+  EXPECT_THAT(csv, HasSubstr("0.917091,,,yes,\n"));
+  EXPECT_THAT(csv, EndsWith("0.926204,,,no,\n"));
+}
+
+TEST(RenderJobTest, SaysHowRanksBeforeAndAfterTrainingAgree) {
+  v1::Job job = MakeJob();
+  EXPECT_THAT(RenderJob(job), Not(HasSubstr("qat")));
+  job.set_qat_rank_correlation(0.75);
+  job.set_qat_pairs(8);
+  EXPECT_THAT(
+      RenderJob(job),
+      HasSubstr("qat: values before and after training correlate 0.750 (ranks of 8 schemes)\n"));
+}
+
 void SetValue(v1::Accuracy* score, const std::string& metric, double value, double half) {
   score->Clear();
   score->set_total(1000);

@@ -72,6 +72,15 @@ TEST(ParseErrorLimitTest, UnderstandsNumbersAndRelatives) {
   }
 }
 
+TEST(ParseAmountTest, IsANumberAboveNothingAndNothingElse) {
+  EXPECT_DOUBLE_EQ(ParseAmount("qat-epochs", "20").value(), 20.0);
+  EXPECT_DOUBLE_EQ(ParseAmount("qat-epochs", "0.5").value(), 0.5);
+  for (const char* other : {"0", "-1", "nan", "inf", "20 epochs", "x", ""}) {
+    EXPECT_EQ(ParseAmount("qat-epochs", other).status().message(),
+              "qat-epochs: '" + std::string(other) + "'; needed: a number above 0, like 20 or 0.5");
+  }
+}
+
 TEST(ParseWholeNumberTest, IsDecimalAndNothingElse) {
   EXPECT_EQ(ParseWholeNumber<int64_t>("010"), 10);
   EXPECT_EQ(ParseWholeNumber<int64_t>("-7"), -7);

@@ -118,6 +118,27 @@ TEST_F(VerbsTest, SubmitSendsTheMetricAndItsLimit) {
   EXPECT_FALSE(spec.limits().has_min_accuracy());
 }
 
+TEST_F(VerbsTest, SubmitSendsHowSchemesAreTrained) {
+  RunSubmit({"--qat", "top:8", "--qat-epochs", "2.5", "--qat-minutes", "30", "--qat-optimizer",
+             "sgd", "--qat-augment", "shift+flip"});
+
+  const v1::JobSpec& spec = server_.exploration.submits.at(0).spec();
+  EXPECT_EQ(spec.qat(), "top:8");
+  EXPECT_DOUBLE_EQ(spec.qat_epochs(), 2.5);
+  EXPECT_DOUBLE_EQ(spec.qat_minutes(), 30.0);
+  EXPECT_EQ(spec.qat_optimizer(), "sgd");
+  EXPECT_EQ(spec.qat_augmentation(), "shift+flip");
+}
+
+TEST_F(VerbsTest, ABudgetThatIsNoneIsRefusedBeforeAnythingIsSent) {
+  for (const char* none : {"0", "nan", "-3", "many", "20 epochs"}) {
+    const auto refused = RunSubmit({"--qat", "all", std::string("--qat-epochs=") + none});
+    EXPECT_EQ(refused.code, ExitCode::kWrongInput) << none;
+    EXPECT_THAT(refused.err, HasSubstr("qat-epochs")) << none;
+  }
+  EXPECT_EQ(server_.blobs.uploads, 0);
+}
+
 TEST_F(VerbsTest, SubmitLeavesDefaultsToTheServer) {
   RunSubmit();
 
@@ -125,6 +146,8 @@ TEST_F(VerbsTest, SubmitLeavesDefaultsToTheServer) {
   EXPECT_EQ(spec.strategy(), "");
   EXPECT_EQ(spec.metric(), "");
   EXPECT_EQ(spec.trials(), 0);
+  EXPECT_EQ(spec.qat(), "");
+  EXPECT_EQ(spec.qat_epochs(), 0.0);
   EXPECT_FALSE(spec.limits().has_max_latency());
 }
 

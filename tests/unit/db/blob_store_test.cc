@@ -64,6 +64,22 @@ TEST_F(BlobStoreTest, AMissingBlobIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(blobs->NewReader(Digest::Of("nothing")).status()));
 }
 
+TEST_F(BlobStoreTest, WhatWasRemovedIsMissingAndCanBePutAgain) {
+  const std::unique_ptr<BlobStore> blobs = Open();
+  const Digest digest = blobs->Put("some bytes").value();
+  const Digest other = blobs->Put("other bytes").value();
+  const std::unique_ptr<BlobReader> reader = blobs->NewReader(digest).value();
+  EXPECT_TRUE(blobs->Remove(digest).ok());
+  EXPECT_FALSE(blobs->Has(digest));
+  EXPECT_FALSE(std::filesystem::exists(PathOf(digest)));
+  EXPECT_TRUE(blobs->Has(other));
+  EXPECT_EQ(reader->Read(0, 100).value(), "some bytes") << "begun before";
+  EXPECT_TRUE(blobs->Remove(digest).ok()) << "there is none any more";
+  EXPECT_TRUE(absl::IsInvalidArgument(blobs->Remove(Digest())));
+  EXPECT_EQ(blobs->Put("some bytes").value(), digest);
+  EXPECT_TRUE(blobs->Has(digest));
+}
+
 TEST_F(BlobStoreTest, OtherBytesThanAnnouncedAreRefusedAndLeaveNothing) {
   const std::unique_ptr<BlobStore> blobs = Open();
   {

@@ -207,6 +207,136 @@ TEST_F(StoreTest, ReconstructionsAreFoundByKeyAndKeptWithTheJob) {
   EXPECT_TRUE(read.ok()) << read.status();
 }
 
+TEST_F(StoreTest, TrainedTrialsKeepWhatTheyLearned) {
+  TrialRecord record;
+  record.trial.number = 2;
+  record.trial.scheme = BitScheme::Parse("w2a2").value();
+  record.trial.trained = true;
+  record.trial.trained_from = 1;
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  const absl::Status written = store_->Write([&](StoreTransaction& transaction) {
+    transaction.AddTrial("job-1", record, TimePoint{});
+    record.trial.learned_digest = Digest::Of("learned").hex();
+    transaction.UpdateTrial("job-1", record, TimePoint{});
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(written.ok()) << written;
+  const TrialRecord found =
+      store_->Read([](StoreView& view) { return view.FindTrial("job-1", 2).value(); }).value();
+  EXPECT_TRUE(found.trial.trained);
+  EXPECT_EQ(found.trial.trained_from, 1);
+  EXPECT_EQ(found.trial.learned_digest, record.trial.learned_digest);
+  EXPECT_EQ(found.trial.state, TrialState::kWaiting);
+}
+
+TEST_F(StoreTest, ATrainingIsFoundByKeyAndTheLatestCounts) {
+  TrainingRecord training{"key", Digest::Of("x"), Digest::Of("y"), 2.5,
+                          std::chrono::milliseconds(90'000)};
+  const auto put = [&] {
+    return store_->Write([&](StoreTransaction& transaction) {
+      transaction.PutTraining(training);
+      return absl::OkStatus();
+    });
+  };
+  ASSERT_TRUE(store_->Write(AddBlob("x")).ok());
+  EXPECT_FALSE(put().ok()) << "its state is no blob";
+  ASSERT_TRUE(store_->Write(AddBlob("y")).ok());
+  ASSERT_TRUE(put().ok());
+  training.epochs = 3.0;
+  ASSERT_TRUE(put().ok());
+  Open();
+  const auto read = store_->Read([&](StoreView& view) {
+    const TrainingRecord found = view.FindTraining("key").value();
+    EXPECT_EQ(found.reconstruction, training.reconstruction);
+    EXPECT_EQ(found.state, training.state);
+    EXPECT_EQ(found.epochs, 3.0);
+    EXPECT_EQ(found.duration, training.duration);
+    EXPECT_FALSE(view.FindTraining("another"));
+    return true;
+  });
+  EXPECT_TRUE(read.ok()) << read.status();
+}
+
+TEST_F(StoreTest, ACheckpointIsForgottenUnlessItIsSomethingElseToo) {
+  const auto at = [](int64_t ms) { return TimePoint(std::chrono::milliseconds(ms)); };
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  const absl::Status written = store_->Write([&](StoreTransaction& transaction) {
+    transaction.AddBlob(Digest::Of("older"), 1, at(4));
+    TaskRecord task;
+    task.id = 7;
+    task.job = "job-1";
+    task.purpose = "train";
+    transaction.AddTask(task, at(5));
+    transaction.AddBlob(Digest::Of("checkpoint"), 1, at(5));
+    transaction.AddBlob(Digest::Of("state"), 1, at(6));
+    transaction.PutTraining({"key", Digest::Of("x"), Digest::Of("state")});
+    for (const char* name : {"older", "checkpoint", "state", "x", "nobody has this"}) {
+      transaction.ForgetCheckpoint(Digest::Of(name), 7);
+    }
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(written.ok()) << written;
+  EXPECT_FALSE(HasBlob("checkpoint"));
+  EXPECT_TRUE(HasBlob("older"));
+  EXPECT_TRUE(HasBlob("state"));
+  EXPECT_TRUE(HasBlob("x"));
+}
+
+TEST_F(StoreTest, WhatATaskAsksForCanChange) {
+  ASSERT_TRUE(store_->Write(AddJob("job-1")).ok());
+  const absl::Status written = store_->Write([&](StoreTransaction& transaction) {
+    TaskRecord task;
+    task.id = 7;
+    task.job = "job-1";
+    task.payload = "before";
+    task.attempts = 0;
+    transaction.AddTask(task, TimePoint{});
+    transaction.UpdateTaskPayload(7, "after");
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(written.ok()) << written;
+  const auto tasks = store_->Read([](StoreView& view) { return view.ListOpenTasks(); }).value();
+  ASSERT_THAT(tasks, SizeIs(1));
+  EXPECT_EQ(tasks[0].payload, "after");
+  EXPECT_EQ(tasks[0].state, TaskState::kWaiting);
+}
+
+TEST_F(StoreTest, TrialsOfBeforeThereWasTrainingAreNotTrained) {
+  store_.reset();
+  std::filesystem::remove(File());
+  {
+    SQLite::Database old(File().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    for (int i = 0; i < 6; ++i) old.exec(std::string(Migrations()[i]));
+    const std::string hex = Digest::Of("x").hex();
+    old.exec("INSERT INTO blobs VALUES ('" + hex + "', 1, 0)");
+    old.exec("INSERT INTO models VALUES ('" + hex + "', '" + hex + "', 'm', 1, 2, 3, '1', 0)");
+    old.exec(
+        "INSERT INTO datasets (digest, name, description, sample_shape, bytes, val_samples, "
+        "test_samples, classes, input_non_negative, val_taken_from_train, created_ms) VALUES ('" +
+        hex + "', 'd', '', '1', 9, 40, 30, 10, 1, 0, 0)");
+    old.exec(
+        "INSERT INTO jobs (id, spec, target, model_digest, dataset_digest, package_digest, state, "
+        "created_ms) VALUES ('job-1', x'00', x'00', '" +
+        hex + "', '" + hex + "', '" + hex + "', 'searching', 0)");
+    old.exec(
+        "INSERT INTO trials (job_id, number, scheme, samples, label, state, latency, ram, flash, "
+        "correct, total, created_ms) "
+        "VALUES ('job-1', 1, 'w8a8', 0, '', 'finished', 1, 2, 3, 30, 40, 0)");
+    old.exec("PRAGMA user_version = 6");
+  }
+  Open();
+  const auto read = store_->Read([](StoreView& view) {
+    const TrialRecord record = view.FindTrial("job-1", 1).value();
+    EXPECT_EQ(record.trial.val, CountScore(Metric::kTop1, 30, 40));
+    EXPECT_FALSE(record.trial.trained);
+    EXPECT_EQ(record.trial.trained_from, 0);
+    EXPECT_EQ(record.trial.learned_digest, "");
+    EXPECT_FALSE(view.FindTraining("key"));
+    return true;
+  });
+  EXPECT_TRUE(read.ok()) << read.status();
+}
+
 TEST_F(StoreTest, WhatMetricsAskOfADataSetIsFilledInLater) {
   DatasetRecord dataset;
   dataset.digest = Digest::Of("x");

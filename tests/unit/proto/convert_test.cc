@@ -114,7 +114,18 @@ TEST(Convert, TasksOfEveryKindSurviveTheWire) {
                    CountScore(Metric::kTop1, 1, 2),
                    MseScore(std::vector<double>{3.0, 4.0}),
                    {5, 6, 7}},
-      ConvertTask{m, {3, 32, 32}}};
+      ConvertTask{m, {3, 32, 32}},
+      TrainTask{m,
+                d,
+                c,
+                scheme,
+                {m, c},
+                d,
+                m,
+                {0.5, 30.0, Optimizer::kSgd, Augmentation::kShiftAndFlip},
+                Metric::kAuc,
+                7},
+      TrainTask{m, d, c, scheme, {}, {}, {}, {20.0}}};
   for (const Task& task : tasks) {
     SCOPED_TRACE(std::string(KindOf(task)));
     const absl::StatusOr<TaskOrder> order = FromProto(ToProto(TaskOrder{"l", "9", 2, task}));
@@ -143,12 +154,13 @@ TEST(Convert, InputShapesAreBounded) {
 TEST(Convert, ReportsSurviveTheWire) {
   WorkerReport report;
   report.worker_id = "w";
-  report.state = Running{"lease", 0.5};
+  report.state = Running{"lease", 0.5, Digest::Of("checkpoint")};
   report.converts = true;
   report.leaving = true;
   const absl::StatusOr<WorkerReport> back = FromProto(ToProto(report));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(std::get<Running>(back->state).progress, 0.5);
+  EXPECT_EQ(std::get<Running>(back->state).checkpoint, Digest::Of("checkpoint"));
   EXPECT_TRUE(back->converts);
   EXPECT_TRUE(back->leaving);
 }
@@ -185,11 +197,142 @@ TEST(Convert, ReconstructionsOfWidthsThatAreNoneAreRefused) {
   EXPECT_THAT(refusal({4, 9}), HasSubstr("reconstruct.bits: w4a9"));
 }
 
+v1::TaskOrder TrainOrder() {
+  const Digest d = Digest::Of("d");
+  return ToProto(TaskOrder{
+      "l", "9", 1, TrainTask{d, d, d, BitScheme::Parse("w2a2").value(), {}, {}, {}, {20.0}}});
+}
+
+TEST(Convert, TrainingsWithoutAnEndOrOfAnUnknownKindAreRefused) {
+  ASSERT_TRUE(FromProto(TrainOrder()).ok());
+  const auto refusal = [](const auto& spoil) {
+    v1::TaskOrder order = TrainOrder();
+    spoil(*order.mutable_train());
+    return MessageOf(FromProto(order).status());
+  };
+  EXPECT_THAT(refusal([](v1::TrainTask& task) { task.clear_recipe(); }),
+              HasSubstr("train.recipe: neither epochs nor minutes"));
+  for (const double epochs : {-1.0, std::nan(""), double{INFINITY}, 10'001.0}) {
+    EXPECT_THAT(refusal([&](v1::TrainTask& task) { task.mutable_recipe()->set_epochs(epochs); }),
+                HasSubstr("train.recipe.epochs"));
+  }
+  EXPECT_THAT(refusal([](v1::TrainTask& task) { task.mutable_recipe()->set_minutes(1e6); }),
+              HasSubstr("train.recipe.minutes"));
+  EXPECT_THAT(refusal([](v1::TrainTask& task) { task.mutable_recipe()->set_optimizer("lion"); }),
+              HasSubstr("train.recipe.optimizer: 'lion'; needed: adamw or sgd"));
+  EXPECT_THAT(refusal([](v1::TrainTask& task) { task.mutable_recipe()->set_augmentation("cut"); }),
+              HasSubstr("train.recipe.augmentation: 'cut'"));
+  EXPECT_THAT(refusal([](v1::TrainTask& task) { task.set_checkpoint_digest("abc"); }),
+              HasSubstr("train.checkpoint_digest: 'abc'"));
+  EXPECT_THAT(refusal([](v1::TrainTask& task) { task.set_warm_start_digest("abc"); }),
+              HasSubstr("train.warm_start_digest: 'abc'"));
+  EXPECT_THAT(refusal([](v1::TrainTask& task) {
+                for (int i = 0; i < 65; ++i) task.add_reconstruction_digests(Hex("d"));
+              }),
+              HasSubstr("train.reconstruction_digests: 65 entries"));
+}
+
+TEST(Convert, WhatWasTrainedSurvivesTheWireAndIsChecked) {
+  const TrainResult trained{Digest::Of("r"), Digest::Of("s"), 1.5,
+                            std::chrono::milliseconds(90'000)};
+  const v1::TaskResult good = ToProto(TaskResult{absl::OkStatus(), trained});
+  const TaskResult result = FromProto(good).value();
+  const auto& back = std::get<TrainResult>(result.result);
+  EXPECT_EQ(back.reconstruction, trained.reconstruction);
+  EXPECT_EQ(back.state, trained.state);
+  EXPECT_EQ(back.epochs, trained.epochs);
+  EXPECT_EQ(back.duration, trained.duration);
+
+  v1::TaskResult message = good;
+  message.mutable_train()->clear_state_digest();
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("train.state_digest"));
+  message = good;
+  message.mutable_train()->set_epochs(INFINITY);
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("train.epochs: inf"));
+  message = good;
+  message.mutable_train()->set_duration_ms(-1);
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("train.duration_ms"));
+}
+
+TEST(Convert, ACheckpointIsADigestOrNone) {
+  v1::SynchronizeRequest message;
+  message.set_worker_id("w");
+  message.mutable_running()->set_lease_id("lease");
+  EXPECT_TRUE(std::get<Running>(FromProto(message)->state).checkpoint.empty());
+  message.mutable_running()->set_checkpoint_digest("abc");
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("running.checkpoint_digest"));
+}
+
+TEST(Convert, SpecsSayWhichSchemesAreTrainedAndHow) {
+  v1::JobSpec message = GoodSpec();
+  message.set_qat("top:3");
+  EXPECT_EQ(FromProto(message)->qat, (QatSpec{QatMode::kTop, 3, {20.0}})) << "20 epochs by default";
+  message.set_qat_minutes(0.5);
+  message.set_qat_optimizer("sgd");
+  message.set_qat_augmentation("none");
+  const JobSpec spec = FromProto(message).value();
+  EXPECT_EQ(spec.qat,
+            (QatSpec{QatMode::kTop, 3, {0.0, 0.5, Optimizer::kSgd, Augmentation::kNone}}));
+  EXPECT_EQ(FromProto(ToProto(spec)).value(), spec);
+  message.set_qat("all");
+  EXPECT_EQ(FromProto(message)->qat.mode, QatMode::kAll);
+}
+
+TEST(Convert, WhatIsNoWayToTrainIsRefusedByName) {
+  const auto refusal = [](const auto& spoil) {
+    v1::JobSpec spec = GoodSpec();
+    spec.set_qat("all");
+    spoil(spec);
+    return MessageOf(FromProto(spec).status());
+  };
+  for (const char* qat : {"top:0", "top:x", "top:", "top:-1", "top:10001", "top:3 "}) {
+    EXPECT_THAT(refusal([&](v1::JobSpec& spec) { spec.set_qat(qat); }),
+                HasSubstr("needed: top:K with K from 1 to 10000"))
+        << qat;
+  }
+  EXPECT_THAT(refusal([](v1::JobSpec& spec) { spec.set_qat("some"); }),
+              HasSubstr("spec.qat: 'some'; needed: none, all or top:K"));
+  for (const double epochs : {-1.0, std::nan(""), double{INFINITY}, 10'000.5}) {
+    EXPECT_THAT(refusal([&](v1::JobSpec& spec) { spec.set_qat_epochs(epochs); }),
+                HasSubstr("spec.qat_epochs"));
+    EXPECT_THAT(refusal([&](v1::JobSpec& spec) { spec.set_qat_minutes(2.0 * epochs); }),
+                HasSubstr("spec.qat_minutes"));
+  }
+  EXPECT_THAT(refusal([](v1::JobSpec& spec) { spec.set_qat_optimizer("lion"); }),
+              HasSubstr("spec.qat_optimizer: 'lion'"));
+  EXPECT_THAT(refusal([](v1::JobSpec& spec) { spec.set_qat_augmentation("cut"); }),
+              HasSubstr("spec.qat_augmentation: 'cut'"));
+}
+
+// Jobs of before there was training keep their ids.
+TEST(Convert, WithoutTrainingNothingIsWrittenAndNoRecipeIsTaken) {
+  v1::JobSpec message = GoodSpec();
+  message.set_qat("none");
+  const JobSpec spec = FromProto(message).value();
+  EXPECT_EQ(SerializeDeterministically(ToProto(spec)),
+            SerializeDeterministically(ToProto(FromProto(GoodSpec()).value())));
+  EXPECT_EQ(ToProto(spec).qat(), "");
+
+  message.set_qat_epochs(5);
+  EXPECT_THAT(MessageOf(FromProto(message).status()),
+              HasSubstr("spec.qat_epochs: 5 without training; needed: spec.qat, all or top:K"));
+  message.clear_qat_epochs();
+  message.set_qat_minutes(5);
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("spec.qat_minutes"));
+  message.clear_qat_minutes();
+  message.set_qat_optimizer("sgd");
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("spec.qat_optimizer"));
+  message.clear_qat_optimizer();
+  message.set_qat_augmentation("none");
+  EXPECT_THAT(MessageOf(FromProto(message).status()), HasSubstr("spec.qat_augmentation"));
+}
+
 TEST(Convert, SpecsGetTheirDefaults) {
   const absl::StatusOr<JobSpec> spec = FromProto(GoodSpec());
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->strategy, "sensitivity");
   EXPECT_EQ(spec->ptq, PtqMode::kFast);
+  EXPECT_EQ(spec->qat, QatSpec());
   EXPECT_EQ(spec->trials, 64);
   EXPECT_EQ(spec->calibration_samples, 256);
   EXPECT_EQ(FromProto(ToProto(*spec)).value(), *spec);

@@ -206,6 +206,36 @@ TEST_F(WorkerLoopTest, WhileATaskRunsTheLeaseIsKept) {
   EXPECT_EQ(progress, 0.5);
 }
 
+TEST_F(WorkerLoopTest, WhereAnotherCouldGoOnIsReportedAsSoonAsItIsKnown) {
+  const Digest first = Digest::Of("first"), second = Digest::Of("second");
+  std::atomic<int> heard = 0;  // so many checkpoints, one after another
+  FakeExecutor executor([&](const Task&, TaskControl& control) {
+    EXPECT_TRUE(control.checkpoint().empty());
+    control.progress = 0.5;
+    while (heard < 1) std::this_thread::yield();
+    control.SetCheckpoint(first);
+    while (heard < 2) std::this_thread::yield();
+    control.SetCheckpoint(second);
+    while (heard < 3) std::this_thread::yield();
+    return TaskResult{absl::OkStatus(), ProfileResult{Digest::Of("table")}};
+  });
+  const std::vector<Digest> expected{Digest(), first, second};
+  bool given = false;
+  Work(
+      [&](const WorkerReport& report, auto& response) {
+        if (IsRunning(report) && heard < 3) {
+          const Running& running = std::get<Running>(report.state);
+          if (running.progress > 0.0 && running.checkpoint == expected[heard]) ++heard;
+        }
+        if (given) return Give(std::nullopt, response);
+        given = true;
+        return Give(ProfileOrder("lease"), response);
+      },
+      executor);
+
+  EXPECT_EQ(heard, 3);
+}
+
 TEST_F(WorkerLoopTest, ALostLeaseStopsTheTaskAndItsResultIsNotSent) {
   FakeExecutor executor(UntilCancelled);
   bool given = false, lost = false;
