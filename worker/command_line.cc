@@ -54,6 +54,10 @@ void AddOptions(CLI::App& app, WorkerCommand& command) {
                  "MiB for the tensors of an evaluation: decides how much work schemes share")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24))
       ->capture_default_str();
+  app.add_option("--checkpoint-seconds", command.checkpoint_seconds,
+                 "Between states of a training from which another worker could go on")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
   app.add_flag_callback(
       "--no-evaluate", [&command] { command.evaluates = false; },
       "Take no calibration and evaluation tasks, and read no TorchScript");

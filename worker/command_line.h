@@ -15,6 +15,7 @@ struct WorkerCommand {
   std::filesystem::path cache_dir;
   int threads = 0;  // 0: one for each core
   int64_t activation_memory_mib = 512;
+  double checkpoint_seconds = 60.0;
   bool evaluates = true;
   bool leave_when_idle = false;
   std::string log_format = "text";

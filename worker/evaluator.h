@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,6 +14,7 @@
 #include "base/digest.h"
 #include "data/dataset.h"
 #include "model/model_package.h"
+#include "proto/messages.h"
 #include "quant/bit_scheme.h"
 #include "quant/calibration.h"
 #include "quant/quantized_model.h"
@@ -60,6 +63,29 @@ struct SchemeOutcome {
   std::chrono::milliseconds duration{0};
 };
 
+// What to train.
+struct TrainingRequest {
+  BitScheme scheme;
+  // What training starts from, beside the floats.
+  Reconstructions reconstructions;
+  // Blobs that the same kind of evaluator made: TrainingOutcome::state of a scheme nearby, and what
+  // an attempt before this one saved. Empty: none.
+  std::string_view warm_start, checkpoint;
+  TrainingRecipe recipe;
+  Metric metric = Metric::kTop1;
+  uint64_t seed = 0;
+};
+
+struct TrainingOutcome {
+  Reconstruction reconstruction;  // of every layer at the scheme's widths
+  std::string state;              // a blob for TrainingRequest::warm_start
+  double epochs = 0.0;            // that were trained, all attempts together
+  std::chrono::milliseconds duration{0};
+};
+
+// Given, now and then, a blob for TrainingRequest::checkpoint.
+using SaveCheckpoint = std::function<void(std::string_view checkpoint)>;
+
 // Told the share of the work that is done, in [0, 1]; false: stop, the result is no longer wanted.
 // Called on the thread that asked, several times a second.
 using KeepGoing = std::function<bool(double progress)>;
@@ -92,6 +118,12 @@ class Evaluator {
                                                      const Dataset& dataset, const LayerBits& bits,
                                                      int64_t train_samples, uint64_t seed,
                                                      const KeepGoing& keep_going) = 0;
+
+  // Trains one scheme with the train split and keeps the integers that score best on val: docs in
+  // worker/torch/train.h. Aborted, with the step, if training diverges.
+  virtual absl::StatusOr<TrainingOutcome> Train(
+      const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
+      const TrainingRequest& request, const SaveCheckpoint& save, const KeepGoing& keep_going) = 0;
 
   // Quantizes and runs every scheme in the integers of the oracle. Outcomes are parallel to the
   // schemes. Schemes that have computations in common cost less. Scores are the same bits for any

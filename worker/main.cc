@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<TorchEvaluator>> OpenEvaluator(const WorkerComman
   TorchEvaluatorOptions options;
   options.threads = command.threads;
   options.activation_memory_bytes = command.activation_memory_mib << 20;
+  options.seconds_between_checkpoints = command.checkpoint_seconds;
   absl::StatusOr<std::unique_ptr<TorchEvaluator>> evaluator = TorchEvaluator::Create(options);
   if (evaluator.ok()) {
     check.state = Check::State::kOk;

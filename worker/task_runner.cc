@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "quant/equalize.h"
 #include "quant/evaluation_version.h"
+#include "spdlog/spdlog.h"
 #include "worker/artifact_builder.h"
 #include "worker/profiler.h"
 
@@ -32,6 +33,14 @@ EvaluationRequest RequestOf(const EvaluateTask& task,
           .verify_images = task.verify_images,
           .floor = task.floor,
           .keep_models = task.upload_models};
+}
+
+std::vector<const Reconstruction*> PointersTo(
+    const std::vector<std::shared_ptr<const Reconstruction>>& reconstructions) {
+  std::vector<const Reconstruction*> pointers;
+  pointers.reserve(reconstructions.size());
+  for (const auto& reconstruction : reconstructions) pointers.push_back(reconstruction.get());
+  return pointers;
 }
 
 // Which blob an error is about.
@@ -102,12 +111,8 @@ absl::StatusOr<EvaluateResult> TaskRunner::Do(const EvaluateTask& task, TaskCont
   MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
   MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
   MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
-  std::vector<std::shared_ptr<const Reconstruction>> learned;
-  std::vector<const Reconstruction*> reconstructions;
-  for (const Digest& digest : task.reconstructions) {
-    MICO_ASSIGN_OR_RETURN(learned.emplace_back(), FetchReconstruction(digest, control));
-    reconstructions.push_back(learned.back().get());
-  }
+  MICO_ASSIGN_OR_RETURN(const auto learned, FetchReconstructions(task.reconstructions, control));
+  const std::vector<const Reconstruction*> reconstructions = PointersTo(learned);
   MICO_ASSIGN_OR_RETURN(
       const std::vector<SchemeOutcome> outcomes,
       evaluator_->Evaluate(*model, *calibration, *dataset, RequestOf(task, reconstructions),
@@ -147,8 +152,36 @@ absl::StatusOr<ReconstructResult> TaskRunner::Do(const ReconstructTask& task,
   return result;
 }
 
-absl::StatusOr<TrainResult> TaskRunner::Do(const TrainTask&, TaskControl&) {
-  return absl::FailedPreconditionError("this worker does not train");
+absl::StatusOr<TrainResult> TaskRunner::Do(const TrainTask& task, TaskControl& control) {
+  if (evaluator_ == nullptr) return absl::FailedPreconditionError("this worker does not evaluate");
+  MICO_ASSIGN_OR_RETURN(const auto model, FetchModel(task.model, control));
+  MICO_ASSIGN_OR_RETURN(const auto dataset, FetchDataset(task.dataset, control));
+  MICO_ASSIGN_OR_RETURN(const auto calibration, FetchCalibration(task.calibration, control));
+  MICO_ASSIGN_OR_RETURN(const auto learned, FetchReconstructions(task.reconstructions, control));
+  MICO_ASSIGN_OR_RETURN(const std::string warm_start, FetchState(task.warm_start, control));
+  MICO_ASSIGN_OR_RETURN(const std::string checkpoint, FetchState(task.checkpoint, control));
+  const std::vector<const Reconstruction*> reconstructions = PointersTo(learned);
+  const TrainingRequest request{task.scheme, reconstructions, warm_start, checkpoint,
+                                task.recipe, task.metric,     task.seed};
+  const auto save = [&](std::string_view state) {
+    const absl::StatusOr<Digest> digest = blobs_.Put(state, &control.cancelled);
+    // Training goes on; whoever takes over starts from the checkpoint before.
+    if (!digest.ok()) {
+      spdlog::warn("a checkpoint could not be stored: {}", digest.status().ToString());
+      return;
+    }
+    control.SetCheckpoint(*digest);
+  };
+  MICO_ASSIGN_OR_RETURN(
+      const TrainingOutcome outcome,
+      evaluator_->Train(*model, *calibration, *dataset, request, save, control.AsKeepGoing()));
+  TrainResult result;
+  MICO_ASSIGN_OR_RETURN(result.reconstruction,
+                        blobs_.Put(Serialize(outcome.reconstruction), &control.cancelled));
+  MICO_ASSIGN_OR_RETURN(result.state, blobs_.Put(outcome.state, &control.cancelled));
+  result.epochs = outcome.epochs;
+  result.duration = outcome.duration;
+  return result;
 }
 
 absl::StatusOr<ProfileResult> TaskRunner::Do(const ProfileTask& task, TaskControl& control) {
@@ -238,6 +271,21 @@ absl::StatusOr<std::shared_ptr<const Reconstruction>> TaskRunner::FetchReconstru
     return reconstruction.ok() ? std::move(reconstruction)
                                : About("reconstruction", digest, reconstruction.status());
   });
+}
+
+absl::StatusOr<std::vector<std::shared_ptr<const Reconstruction>>> TaskRunner::FetchReconstructions(
+    const std::vector<Digest>& digests, TaskControl& control) {
+  std::vector<std::shared_ptr<const Reconstruction>> reconstructions;
+  reconstructions.reserve(digests.size());
+  for (const Digest& digest : digests) {
+    MICO_ASSIGN_OR_RETURN(reconstructions.emplace_back(), FetchReconstruction(digest, control));
+  }
+  return reconstructions;
+}
+
+absl::StatusOr<std::string> TaskRunner::FetchState(const Digest& digest, TaskControl& control) {
+  if (digest.empty()) return std::string();
+  return blobs_.Get(digest, &control.cancelled);
 }
 
 CompilerOptions TaskRunner::CompilerOptionsFor(TaskControl& control) const {

@@ -85,6 +85,10 @@ class TaskRunner : public TaskExecutor {
                                                                       TaskControl& control);
   absl::StatusOr<std::shared_ptr<const Reconstruction>> FetchReconstruction(const Digest& digest,
                                                                             TaskControl& control);
+  absl::StatusOr<std::vector<std::shared_ptr<const Reconstruction>>> FetchReconstructions(
+      const std::vector<Digest>& digests, TaskControl& control);
+  // The bytes of a training state; of no digest none.
+  absl::StatusOr<std::string> FetchState(const Digest& digest, TaskControl& control);
   CompilerOptions CompilerOptionsFor(TaskControl& control) const;
 
   BlobCache& blobs_;

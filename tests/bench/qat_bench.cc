@@ -52,7 +52,10 @@ void HoldOut(Dataset& dataset) {
   SplitData& test = dataset.test;
   val.bytes.insert(val.bytes.end(), test.bytes.begin(), test.bytes.end());
   val.labels.insert(val.labels.end(), test.labels.begin(), test.labels.end());
-  test = {.count = val.count + test.count, .bytes = std::move(val.bytes), .floats = {}, .labels = std::move(val.labels)};
+  test = {.count = val.count + test.count,
+          .bytes = std::move(val.bytes),
+          .floats = {},
+          .labels = std::move(val.labels)};
   const int64_t kept = train.count - kValSamples;
   val = {};
   val.count = kValSamples;
@@ -70,7 +73,8 @@ class Bench {
   }
 
   absl::Status Measure() {
-    MICO_ASSIGN_OR_RETURN(evaluator_, TorchEvaluator::Create({.threads = options_.network.threads}));
+    MICO_ASSIGN_OR_RETURN(evaluator_,
+                          TorchEvaluator::Create({.threads = options_.network.threads}));
     if (options_.network.IsWanted("lenet")) {
       MICO_ASSIGN_OR_RETURN(BenchNetwork lenet,
                             LoadLeNet5(options_.network, kCalibrationSamples, *evaluator_));
@@ -90,8 +94,9 @@ class Bench {
  private:
   std::vector<Wanted> PairsToTrain() const {
     std::vector<Wanted> pairs;
-    for (const Wanted& wanted : {Wanted{{4, 4}, 0.3, std::nullopt}, Wanted{{2, 4}, 0.7, std::nullopt},
-                                 Wanted{{2, 2}, 2.0, std::nullopt}}) {
+    for (const Wanted& wanted :
+         {Wanted{{4, 4}, 0.3, std::nullopt}, Wanted{{2, 4}, 0.7, std::nullopt},
+          Wanted{{2, 2}, 2.0, std::nullopt}}) {
       if (options_.network.IsWanted(BitScheme({wanted.bits}).ToString())) pairs.push_back(wanted);
     }
     return pairs;
@@ -115,9 +120,9 @@ class Bench {
   absl::StatusOr<Reconstruction> Reconstructed(const BenchNetwork& subject, const LayerBits& bits,
                                                const ReconstructOptions& reconstruct) const {
     const std::filesystem::path file =
-        options_.reconstructions /
-        fmt::format("{}-{}-{}.bin", subject.name, BitScheme({bits}).ToString(),
-                    reconstruct.iterations);
+        options_.reconstructions / fmt::format("{}-{}-{}.bin", subject.name,
+                                               BitScheme({bits}).ToString(),
+                                               reconstruct.iterations);
     if (!options_.reconstructions.empty() && std::filesystem::exists(file)) {
       MICO_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file));
       return ParseReconstruction(bytes);
@@ -145,7 +150,8 @@ class Bench {
       start.push_back(&reconstruction);
     }
     MICO_ASSIGN_OR_RETURN(const Score before, ScoreOf(subject, scheme, Split::kTest, start));
-    report_.Add({fmt::format("{}: {} {}", subject.name, options_.start_fast ? "fast PTQ" : "reconstructed", pair),
+    report_.Add({fmt::format("{}: {} {}", subject.name,
+                             options_.start_fast ? "fast PTQ" : "reconstructed", pair),
                  kPercent * before.value, std::nullopt, "%", "-"});
     TrainingWish wish;
     wish.scheme = scheme;
@@ -162,18 +168,20 @@ class Bench {
     tools.validate = [&](const Reconstruction& learned) -> absl::StatusOr<Score> {
       MICO_ASSIGN_OR_RETURN(const Score score, ScoreOf(subject, scheme, Split::kVal, {&learned}));
       MICO_ASSIGN_OR_RETURN(const Score test, ScoreOf(subject, scheme, Split::kTest, {&learned}));
-      fmt::print(stderr, "{:7.1f} s: val {:.2f} test {:.2f}\n", SecondsNow() - begin, 100 * score.value, 100 * test.value);
+      fmt::print(stderr, "{:7.1f} s: val {:.2f} test {:.2f}\n", SecondsNow() - begin,
+                 100 * score.value, 100 * test.value);
       return score;
     };
-    MICO_ASSIGN_OR_RETURN(const TrainingResult result,
-                          Train(subject.package, subject.calibration, subject.dataset, wish, tools));
+    MICO_ASSIGN_OR_RETURN(const TrainingResult result, Train(subject.package, subject.calibration,
+                                                             subject.dataset, wish, tools));
     MICO_ASSIGN_OR_RETURN(const Score after,
                           ScoreOf(subject, scheme, Split::kTest, {&result.reconstruction}));
     const std::string name = fmt::format("{}: trained {}", subject.name, pair);
     const double percent = kPercent * after.value;
     report_.Add({name, percent, wanted.accuracy, "%", "-"});
     if (wanted.gain.has_value()) {
-      report_.Add({name + " over reconstruction", percent - kPercent * before.value, wanted.gain, "points", "-"});
+      report_.Add({name + " over reconstruction", percent - kPercent * before.value, wanted.gain,
+                   "points", "-"});
     }
     report_.Add({name + ", time", result.seconds / 60, kMostMinutes, "min", "-", Goal::kAtMost});
     return absl::OkStatus();
@@ -199,7 +207,8 @@ int main(int argc, char** argv) {
   app.add_flag("--sgd", options.trainer.sgd, "");
   app.add_flag("--no-augment", options.no_augment, "");
   app.add_option("--batch", options.batch, "");
-  app.add_option("--reconstructions", options.reconstructions, "Keep reconstructions in this folder, and take them from there");
+  app.add_option("--reconstructions", options.reconstructions,
+                 "Keep reconstructions in this folder, and take them from there");
   app.add_option("--iterations", options.reconstruct.iterations, "");
   app.add_option("--weight-rate", options.trainer.weight_rate, "");
   app.add_option("--bias-rate", options.trainer.bias_rate, "");
@@ -209,8 +218,7 @@ int main(int argc, char** argv) {
   app.add_option("--temperature", options.trainer.temperature, "");
   app.add_option("--label-share", options.trainer.label_share, "");
   CLI11_PARSE(app, argc, argv);
-  return mico::RunNetworkBench("qat_bench", "Training with quantization", options.network,
-                               [&](mico::BenchReport& report) {
-                                 return mico::Bench(options, report).Measure();
-                               });
+  return mico::RunNetworkBench(
+      "qat_bench", "Training with quantization", options.network,
+      [&](mico::BenchReport& report) { return mico::Bench(options, report).Measure(); });
 }

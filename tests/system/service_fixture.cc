@@ -20,16 +20,6 @@ constexpr std::chrono::seconds kPatience{400};
 const std::filesystem::path kSource = kSourceFolder;
 const std::filesystem::path kPrograms = std::filesystem::path(kBinaryFolder) / "bin";
 
-// Calls `ready` until it is true; fails the test after kPatience.
-template <typename Ready>
-void WaitUntil(const char* what, Ready ready) {
-  const auto deadline = steady_clock::now() + kPatience;
-  while (!ready()) {
-    ASSERT_LT(steady_clock::now(), deadline) << "waiting for " << what;
-    std::this_thread::sleep_for(kPoll);
-  }
-}
-
 bool Ended(const v1::Job& job) {
   return job.state() == v1::JOB_STATE_DONE || job.state() == v1::JOB_STATE_FAILED ||
          job.state() == v1::JOB_STATE_CANCELLED;
@@ -78,11 +68,20 @@ void ServiceFixture::KillServer() { server_process_->KillNow(); }
 
 void ServiceFixture::StartWorker(size_t index) {
   if (workers_.size() <= index) workers_.resize(index + 1);
-  workers_[index] = std::make_unique<ChildProcess>(
-      std::vector<std::string>{kPrograms / "mico-worker", "--server", address_, "--target", target_,
-                               "--threads", "1", "--cache-dir",
-                               Path(fmt::format("cache-{}", index))},
-      Path(fmt::format("worker-{}.log", index)));
+  std::vector<std::string> command{kPrograms / "mico-worker",
+                                   "--server",
+                                   address_,
+                                   "--target",
+                                   target_,
+                                   "--threads",
+                                   "1",
+                                   "--cache-dir",
+                                   Path(fmt::format("cache-{}", index)),
+                                   "--name",
+                                   fmt::format("worker-{}", index)};
+  command.insert(command.end(), worker_options_.begin(), worker_options_.end());
+  workers_[index] =
+      std::make_unique<ChildProcess>(command, Path(fmt::format("worker-{}.log", index)));
 }
 
 void ServiceFixture::KillWorker(size_t index) { workers_[index]->KillNow(); }
@@ -157,6 +156,14 @@ void ServiceFixture::WaitForTarget() {
 EndedProcess ServiceFixture::Cli(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {(kPrograms / "mico-cli").string(), "--server", address_});
   return RunToEnd(arguments, Path("cli.log"), kPatience);
+}
+
+void WaitUntil(const char* what, const std::function<bool()>& ready) {
+  const auto deadline = steady_clock::now() + kPatience;
+  while (!ready()) {
+    ASSERT_LT(steady_clock::now(), deadline) << "waiting for " << what;
+    std::this_thread::sleep_for(kPoll);
+  }
 }
 
 std::vector<std::string> FrontAsText(const v1::Job& job) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,11 +43,15 @@ class ServiceFixture : public testing::Test {
 
   TemporaryFolder folder_;
   std::filesystem::path target_;
+  std::vector<std::string> worker_options_;  // of those that start from now on
   std::string address_;
   std::unique_ptr<ChildProcess> server_process_;
   std::vector<std::unique_ptr<ChildProcess>> workers_;
   std::unique_ptr<Connection> connection_;
 };
+
+// Calls `ready` until it is true; fails the test when that takes minutes.
+void WaitUntil(const char* what, const std::function<bool()>& ready);
 
 // What must be equal between two runs of one job: schemes, counts and costs of the front, in order.
 std::vector<std::string> FrontAsText(const v1::Job& job);

@@ -181,12 +181,13 @@ struct NetworkTrainer::State {
             torch::optim::SGDOptions(RateOf(i)).momentum(options.momentum));
       } else {
         rules = std::make_unique<torch::optim::AdamWOptions>(
-            torch::optim::AdamWOptions(RateOf(i))
-                .weight_decay(IsWeight(i) ? options.weight_decay : 0.0));
+            torch::optim::AdamWOptions(RateOf(i)).weight_decay(IsWeight(i) ? options.weight_decay
+                                                                           : 0.0));
       }
       groups.emplace_back(Tensors{variables[i]}, std::move(rules));
     }
-    if (options.sgd) return std::make_unique<torch::optim::SGD>(std::move(groups), torch::optim::SGDOptions(0.1));
+    if (options.sgd)
+      return std::make_unique<torch::optim::SGD>(std::move(groups), torch::optim::SGDOptions(0.1));
     return std::make_unique<torch::optim::AdamW>(std::move(groups));
   }
 
@@ -237,10 +238,10 @@ struct NetworkTrainer::State {
                        int64_t count, const Tensors& leaves) const {
     const TrainableTensor& input = description.tensors[description.input];
     const int64_t size = input.channels * input.height * input.width;
-    const at::Tensor batch = at::from_blob(const_cast<float*>(samples + begin * size),
-                                           {end - begin, input.height, input.width, input.channels},
-                                           at::kFloat)
-                                 .permute({0, 3, 1, 2});
+    const at::Tensor batch =
+        at::from_blob(const_cast<float*>(samples + begin * size),
+                      {end - begin, input.height, input.width, input.channels}, at::kFloat)
+            .permute({0, 3, 1, 2});
     const auto steps = static_cast<int>(description.steps.size());
     Tensors teacher(description.tensors.size()), student(description.tensors.size());
     {
@@ -248,23 +249,25 @@ struct NetworkTrainer::State {
       teacher[description.input] = batch;
       PassOptions floats;
       floats.quantized = false;
-      network.Run(0, steps, [&](int layer) { return network.layer(layer); },
-                  [&](int scale) { return network.log_scale(scale); }, floats, teacher);
+      network.Run(
+          0, steps, [&](int layer) { return network.layer(layer); },
+          [&](int scale) { return network.log_scale(scale); }, floats, teacher);
     }
     student[description.input] = network.OnGrid(description.input, batch);
-    network.Run(0, steps, [&](int layer) { return LayerOf(layer, leaves); },
-                [&](int scale) {
-                  const int place = place_of_scale[scale];
-                  return place < 0 ? network.log_scale(scale) : leaves[place];
-                },
-                PassOptions{}, student);
+    network.Run(
+        0, steps, [&](int layer) { return LayerOf(layer, leaves); },
+        [&](int scale) {
+          const int place = place_of_scale[scale];
+          return place < 0 ? network.log_scale(scale) : leaves[place];
+        },
+        PassOptions{}, student);
     double loss = 0.0;
     Tensors roots, gradients;
     for (size_t i = 0; i < outputs.size(); ++i) {
       const at::Tensor& root = student[outputs[i]];
       if (!root.requires_grad()) continue;  // a copy of the input
-      const LossGradient one =
-          Compare(root.detach(), teacher[outputs[i]], i == 0, labels == nullptr ? nullptr : labels + begin);
+      const LossGradient one = Compare(root.detach(), teacher[outputs[i]], i == 0,
+                                       labels == nullptr ? nullptr : labels + begin);
       loss += one.loss / static_cast<double>(count);
       roots.push_back(root);
       gradients.push_back(one.gradient / static_cast<double>(count));
@@ -278,9 +281,9 @@ struct NetworkTrainer::State {
     if (!is_scored || !options.first_output_is_classes) return CompareValues(student, teacher);
     // Labels count the elements of [height, width, channels].
     const at::Tensor rows = student.permute({0, 2, 3, 1});
-    LossGradient loss = CompareClasses(rows.reshape({rows.size(0), -1}),
-                                       teacher.permute({0, 2, 3, 1}).reshape({rows.size(0), -1}),
-                                       labels, options);
+    LossGradient loss =
+        CompareClasses(rows.reshape({rows.size(0), -1}),
+                       teacher.permute({0, 2, 3, 1}).reshape({rows.size(0), -1}), labels, options);
     loss.gradient = loss.gradient.view(rows.sizes()).permute({0, 3, 1, 2});
     return loss;
   }

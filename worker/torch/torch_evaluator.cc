@@ -18,6 +18,7 @@
 #include "worker/torch/float_network.h"
 #include "worker/torch/measure_statistics.h"
 #include "worker/torch/parallel_batches.h"
+#include "worker/torch/prepare_training.h"
 #include "worker/torch/reconstruct.h"
 #include "worker/torch/run_over.h"
 #include "worker/torch/runtime.h"
@@ -35,6 +36,10 @@ constexpr int64_t kMostTogether = 2048;
 // and the integers of the last few networks' weights.
 constexpr size_t kMostCachedLogits = 4;
 constexpr size_t kMostCachedWeights = 4;
+
+double SecondsNow() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // What the server has checked already, in words for people; here so that nothing is read that is
 // not there.
@@ -316,6 +321,36 @@ absl::StatusOr<Reconstruction> TorchEvaluator::Reconstruct(
       ReconstructionOutcome outcome,
       mico::Reconstruct(package, calibration, dataset, indices, wish, keep_going));
   return std::move(outcome.reconstruction);
+}
+
+absl::StatusOr<TrainingOutcome> TorchEvaluator::Train(
+    const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
+    const TrainingRequest& request, const SaveCheckpoint& save, const KeepGoing& keep_going) {
+  MICO_RETURN_IF_ERROR(CheckFit(package, dataset, request.metric));
+  MICO_ASSIGN_OR_RETURN(PreparedTraining training,
+                        PrepareTraining(request, package.graph.values[package.graph.input].shape));
+  training.wish.trainer.threads = state_->crew.threads;
+  TrainingTools tools;
+  tools.keep_going = keep_going;
+  tools.now = SecondsNow;
+  tools.seconds_between_saves = state_->options.seconds_between_checkpoints;
+  if (save) tools.save = [&](const TrainingState& state) { save(Serialize(state)); };
+  tools.validate = [&](const Reconstruction& learned) -> absl::StatusOr<Score> {
+    const std::vector<const Reconstruction*> reconstructions{&learned};
+    EvaluationRequest on_val;
+    on_val.schemes = std::span(&request.scheme, 1);
+    on_val.metric = request.metric;
+    on_val.reconstructions = reconstructions;
+    MICO_ASSIGN_OR_RETURN(const std::vector<SchemeOutcome> outcomes,
+                          Evaluate(package, calibration, dataset, on_val, nullptr));
+    MICO_RETURN_IF_ERROR(outcomes.front().status);
+    return outcomes.front().score;
+  };
+  MICO_ASSIGN_OR_RETURN(TrainingResult result,
+                        mico::Train(package, calibration, dataset, training.wish, tools));
+  return TrainingOutcome{std::move(result.reconstruction),
+                         Serialize(TrainingState{std::move(result.trained), {}}), result.epochs,
+                         std::chrono::milliseconds(std::llround(1000 * result.seconds))};
 }
 
 absl::StatusOr<std::vector<SchemeOutcome>> TorchEvaluator::Evaluate(

@@ -23,6 +23,8 @@ struct TorchEvaluatorOptions {
   int64_t activation_memory_bytes = int64_t{512} << 20;
   // Schemes that may share work, at most; 0: as many as have room.
   int64_t schemes_together = 0;
+  // Between checkpoints of a training.
+  double seconds_between_checkpoints = 60.0;
 };
 
 // The evaluator on libtorch. No torch type is visible here, and no exception comes out.
@@ -40,6 +42,10 @@ class TorchEvaluator : public Evaluator {
                                              const Calibration& calibration, const Dataset& dataset,
                                              const LayerBits& bits, int64_t train_samples,
                                              uint64_t seed, const KeepGoing& keep_going) override;
+  absl::StatusOr<TrainingOutcome> Train(const ModelPackage& package, const Calibration& calibration,
+                                        const Dataset& dataset, const TrainingRequest& request,
+                                        const SaveCheckpoint& save,
+                                        const KeepGoing& keep_going) override;
   absl::StatusOr<std::vector<SchemeOutcome>> Evaluate(const ModelPackage& package,
                                                       const Calibration& calibration,
                                                       const Dataset& dataset,

@@ -72,9 +72,10 @@ LayerFloats FloatsNear(const Step& step, const QuantizedModel& model, const Step
       const int8_t integer = numbers.weights[out * size + tap * (size / taps) + in];
       const double steps = floats.weights[out * size + i] / scale;
       const double inside = 0.5 - kLeastMargin;
-      const double kept = step.weight_bits != 1 ? std::clamp(steps, integer - inside, integer + inside)
-                          : integer > 0         ? std::max(steps, kLeastMargin)
-                                                : std::min(steps, -kLeastMargin);
+      const double kept = step.weight_bits != 1
+                              ? std::clamp(steps, integer - inside, integer + inside)
+                          : integer > 0 ? std::max(steps, kLeastMargin)
+                                        : std::min(steps, -kLeastMargin);
       near.weights[out * size + i] = static_cast<float>(kept * scale);
     }
   }
@@ -312,8 +313,7 @@ class Training {
 absl::StatusOr<TrainingResult> Train(const ModelPackage& package, const Calibration& calibration,
                                      const Dataset& dataset, const TrainingWish& wish,
                                      const TrainingTools& tools) {
-  MICO_RETURN_IF_ERROR(
-      CheckReadableAs(dataset, package.graph.values[package.graph.input].shape));
+  MICO_RETURN_IF_ERROR(CheckReadableAs(dataset, package.graph.values[package.graph.input].shape));
   if (dataset.train.count == 0) return absl::InvalidArgumentError("no sample to train with");
   MICO_ASSIGN_OR_RETURN(const Beginning beginning, Begin(package, calibration, wish));
   try {

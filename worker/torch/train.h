@@ -55,8 +55,8 @@ struct TrainingResult {
 
 // Fine-tunes the quantized network (worker/torch/network_trainer.h) on train, keeps the integers
 // that score best on val, and ends when the budget is used up or training has gained nothing on val
-// for half of it. The learning rate falls along a cosine. With a budget in epochs the same wish, threads and
-// machine give the same result, interrupted or not.
+// for half of it. The learning rate falls along a cosine. With a budget in epochs the same wish,
+// threads and machine give the same result, interrupted or not.
 //
 // Cancelled if keep_going said so; InvalidArgument if something does not fit the network; Aborted
 // with the step if the loss is not a number any more; Internal with what libtorch threw.

@@ -90,7 +90,8 @@ double ReadAmount(ByteReader& reader) {
 
 std::vector<float> ReadFinites(ByteReader& reader) {
   std::vector<float> values = reader.F32s();
-  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+  if (!std::all_of(values.begin(), values.end(),
+                   [](float value) { return std::isfinite(value); })) {
     reader.Fail("a number is not finite");
   }
   return values;

@@ -122,8 +122,7 @@ class TorchTrainingTest : public ::testing::Test {
     request.metric = metric_;
     request.reconstructions = reconstructions;
     request.verify_images = 4;
-    const auto outcomes =
-        evaluator_->Evaluate(package_, calibration_, dataset_, request, nullptr);
+    const auto outcomes = evaluator_->Evaluate(package_, calibration_, dataset_, request, nullptr);
     if (!outcomes.ok()) return outcomes.status();
     if (!(*outcomes)[0].status.ok()) return (*outcomes)[0].status;
     return (*outcomes)[0].score;
@@ -140,7 +139,8 @@ class TorchTrainingTest : public ::testing::Test {
 
 TEST_F(TorchTrainingTest, ValGetsBetterAndIsThatOfTheIntegers) {
   for (const bool sgd : {false, true}) {
-    for (const auto& scheme : {Uniform(2, 2), Uniform(1, 8), BitScheme::Parse("w4a8,w2a3,w3a2,w8a4").value()}) {
+    for (const auto& scheme :
+         {Uniform(2, 2), Uniform(1, 8), BitScheme::Parse("w4a8,w2a3,w3a2,w8a4").value()}) {
       SCOPED_TRACE(fmt::format("{} {}", scheme.ToString(), sgd ? "sgd" : "adamw"));
       TrainingWish wish = WishFor(scheme);
       wish.epochs = 12.0;
@@ -299,7 +299,10 @@ TEST_F(TorchTrainingTest, OutputsThatAreNoClassesAreTrainedAgainstTheFloatNetwor
       a = Conv(x) out=16 relu
       b = Conv(a) out=6 relu
       c = Conv(b) out=12
-      output c)").value(), 2).value();
+      output c)")
+                                               .value(),
+                                           2)
+                             .value();
   Use(package, RandomDataset({12, 1, 1}, 4, {.samples = 200, .is_uint8 = false}));
   TrainingWish wish = WishFor(Uniform(2, 3));
   wish.epochs = 20.0;
@@ -331,9 +334,7 @@ TEST_F(TorchTrainingTest, DeadChannelsConstantDataAndFewSamplesDoNoHarm) {
   }
 }
 
-std::string DocumentedState() {
-  return testing::DocumentedExample("training-state.md");
-}
+std::string DocumentedState() { return testing::DocumentedExample("training-state.md"); }
 
 // One with everything in it.
 TrainingState SmallState() {
@@ -394,7 +395,8 @@ TEST(TrainingStateTest, RefusesNumbersThatCannotBe) {
   };
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(refusal([](auto&) {}), "");
-  EXPECT_THAT(refusal([&](auto& s) { s.trained.layers[0].weights[0] = kNan; }), HasSubstr("finite"));
+  EXPECT_THAT(refusal([&](auto& s) { s.trained.layers[0].weights[0] = kNan; }),
+              HasSubstr("finite"));
   EXPECT_THAT(refusal([](auto& s) { s.trained.layers[0].scales[0] = 0.0; }), HasSubstr("scale"));
   EXPECT_THAT(refusal([](auto& s) { s.trained.layers[0].bias.clear(); }), HasSubstr("together"));
   EXPECT_THAT(refusal([](auto& s) { s.trained.layers.clear(); }), HasSubstr("layers"));
