@@ -64,8 +64,8 @@ absl::StatusOr<Metric> ReadMetric(std::string_view field, const std::string& nam
 }
 
 absl::StatusOr<double> ReadBudget(std::string_view field, double budget, double most) {
-  // Not a number compares with nothing.
-  if (budget >= 0.0 && budget <= most) return budget;
+  // Not a number compares with nothing; minus 0 is 0.
+  if (budget >= 0.0 && budget <= most) return budget + 0.0;
   return Bad(field, fmt::format("{}", budget), fmt::format("more than 0 and at most {}", most));
 }
 

@@ -276,6 +276,8 @@ TEST(Convert, SpecsSayWhichSchemesAreTrainedAndHow) {
   EXPECT_EQ(FromProto(ToProto(spec)).value(), spec);
   message.set_qat("all");
   EXPECT_EQ(FromProto(message)->qat.mode, QatMode::kAll);
+  message.set_qat_epochs(-0.0);
+  EXPECT_FALSE(std::signbit(FromProto(message)->qat.recipe.epochs)) << "another text, another job";
 }
 
 TEST(Convert, WhatIsNoWayToTrainIsRefusedByName) {
