@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The one list of packages, all from Debian (bookworm or trixie).
 #   deploy/install-dependencies.sh [build] [run] [test]     default: all three
+#   deploy/install-dependencies.sh data                     what deploy/get-data.sh needs
 # Installs only what is missing and needs root (or sudo) only then.
 set -euo pipefail
 
@@ -25,6 +26,8 @@ packages_test=(
   libgtest-dev libgmock-dev sqlite3 python3 python3-numpy python3-torch python3-onnx clang-format clang-tidy libclang-rt-dev llvm docker-compose
 )
 
+packages_data=(npm python3 python3-numpy python3-pil)
+
 wanted=()
 for group in "${@:-build run test}"; do
   for name in $group; do
@@ -32,7 +35,8 @@ for group in "${@:-build run test}"; do
       build) wanted+=("${packages_build[@]}") ;;
       run) wanted+=("${packages_run[@]}") ;;
       test) wanted+=("${packages_test[@]}") ;;
-      *) echo "install-dependencies: group '$name'; needed: build, run or test" >&2; exit 2 ;;
+      data) wanted+=("${packages_data[@]}") ;;
+      *) echo "install-dependencies: group '$name'; needed: build, run, test or data" >&2; exit 2 ;;
     esac
   done
 done

@@ -120,7 +120,7 @@ class Evaluator {
                                                      const KeepGoing& keep_going) = 0;
 
   // Trains one scheme with the train split and keeps the integers that score best on val: docs in
-  // worker/torch/train.h. Aborted, with the step, if training diverges.
+  // worker/torch/train.h. InvalidArgument, with the step, if training diverges.
   virtual absl::StatusOr<TrainingOutcome> Train(
       const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,
       const TrainingRequest& request, const SaveCheckpoint& save, const KeepGoing& keep_going) = 0;

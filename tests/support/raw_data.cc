@@ -172,15 +172,35 @@ absl::StatusOr<std::string> ReadGzip(const std::filesystem::path& path) {
   return content;
 }
 
-absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder) {
-  MICO_ASSIGN_OR_RETURN(SplitData train,
-                        ReadCifarBatch(data_folder / "cifar10" / "data_batch_1.bin.gz"));
+namespace {
+
+constexpr int kCifarBatches = 5;
+
+absl::StatusOr<Dataset> LoadCifarBatches(const std::filesystem::path& data_folder, int batches) {
+  SplitData train;
+  for (int number = 1; number <= batches; ++number) {
+    const std::string name = fmt::format("data_batch_{}.bin.gz", number);
+    MICO_ASSIGN_OR_RETURN(const SplitData batch, ReadCifarBatch(data_folder / "cifar10" / name));
+    train.bytes.insert(train.bytes.end(), batch.bytes.begin(), batch.bytes.end());
+    train.labels.insert(train.labels.end(), batch.labels.begin(), batch.labels.end());
+    train.count += batch.count;
+  }
   MICO_ASSIGN_OR_RETURN(const SplitData test,
                         ReadCifarBatch(data_folder / "cifar10" / "test_batch.bin.gz"));
   Dataset dataset = Assemble(std::move(train), test, {3, 32, 32}, "cifar10");
   dataset.preparation = {
       .scale = 1.0 / 255.0, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
   return dataset;
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder) {
+  return LoadCifarBatches(data_folder, 1);
+}
+
+absl::StatusOr<Dataset> LoadWholeCifar10(const std::filesystem::path& data_folder) {
+  return LoadCifarBatches(data_folder, kCifarBatches);
 }
 
 absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder) {

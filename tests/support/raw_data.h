@@ -18,6 +18,8 @@ std::optional<std::filesystem::path> DataFolder(const std::filesystem::path& sou
 //
 // CIFAR-10 as ResNet-20 reads it: training batch 1 is train.
 absl::StatusOr<Dataset> LoadCifar10(const std::filesystem::path& data_folder);
+// The same with all five training batches, in a folder that deploy/get-data.sh has filled.
+absl::StatusOr<Dataset> LoadWholeCifar10(const std::filesystem::path& data_folder);
 // MNIST, 28x28, scaled as mnist-8 reads it (0 to 255).
 absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder);
 // MNIST as LeNet-5 reads it: bilinear to 32x32 bytes (corners not aligned), 0 to 1.

@@ -26,8 +26,8 @@ class TrainingSystemTest : public ServiceFixture {
     v1::ListTrialsRequest request;
     request.set_job(job);
     request.set_page_size(1000);
-    const auto response = server().Call<v1::ListTrialsResponse>(
-        &v1::ExplorationService::Stub::ListTrials, request);
+    const auto response =
+        server().Call<v1::ListTrialsResponse>(&v1::ExplorationService::Stub::ListTrials, request);
     EXPECT_TRUE(response.ok()) << response.status();
     return {response->trials().begin(), response->trials().end()};
   }

@@ -230,7 +230,7 @@ class Training {
         trainer_.Step(samples_.data(), labels.empty() ? nullptr : labels.data(), batch_, Pace());
     ++step_;
     if (std::isfinite(loss)) return absl::OkStatus();
-    return absl::AbortedError(
+    return absl::InvalidArgumentError(
         fmt::format("training diverged: the loss is not a number at step {}", step_));
   }
 

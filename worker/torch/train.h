@@ -58,8 +58,9 @@ struct TrainingResult {
 // for half of it. The learning rate falls along a cosine. With a budget in epochs the same wish,
 // threads and machine give the same result, interrupted or not.
 //
-// Cancelled if keep_going said so; InvalidArgument if something does not fit the network; Aborted
-// with the step if the loss is not a number any more; Internal with what libtorch threw.
+// Cancelled if keep_going said so; InvalidArgument if something does not fit the network, and with
+// the step if the loss is not a number any more, which another attempt would not change; Internal
+// with what libtorch threw.
 absl::StatusOr<TrainingResult> Train(const ModelPackage& package, const Calibration& calibration,
                                      const Dataset& dataset, const TrainingWish& wish,
                                      const TrainingTools& tools);

@@ -246,7 +246,7 @@ TEST_F(TorchTrainingTest, ADivergingTrainingEndsWithItsStep) {
   TrainingWish wish = WishFor(Uniform(4, 8));
   wish.trainer.weight_scale_rate = 1e36;
   const auto result = TrainIt(wish);
-  EXPECT_TRUE(absl::IsAborted(result.status())) << result.status();
+  EXPECT_TRUE(absl::IsInvalidArgument(result.status())) << result.status();
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("not a number at step "));
 }
 
