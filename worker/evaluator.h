@@ -119,7 +119,7 @@ class Evaluator {
                                                      int64_t train_samples, uint64_t seed,
                                                      const KeepGoing& keep_going) = 0;
 
-  // Trains one scheme with the train split and keeps the integers that score best on val: docs in
+  // Trains one scheme with the train split and keeps the integers that score well on val: docs in
   // worker/torch/train.h. InvalidArgument, with the step, if training diverges.
   virtual absl::StatusOr<TrainingOutcome> Train(
       const ModelPackage& package, const Calibration& calibration, const Dataset& dataset,

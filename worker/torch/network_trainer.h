@@ -27,12 +27,12 @@ struct TrainerOptions {
   bool sgd = false;  // false: AdamW
   // Learning rates at pace 1, relative: weights to the root mean square of their output channel in
   // the float network, biases to about what their layer writes, scales in logarithms.
-  double weight_rate = 3e-3, bias_rate = 1e-3, weight_scale_rate = 1e-3, tensor_scale_rate = 1e-3;
+  double weight_rate = 2e-3, bias_rate = 1e-3, weight_scale_rate = 1e-3, tensor_scale_rate = 1e-3;
   double weight_decay = 0.0;  // AdamW's, of weights alone
   double momentum = 0.9;      // SGD's
   // Softens the float network's answers before they are compared (Hinton et al. 2015); only where
   // the first output tells classes apart.
-  double temperature = 4.0;
+  double temperature = 2.0;
   // The part of the loss that looks at labels.
   double label_share = 0.0;
   // True: outputs are compared as probabilities; false: by their squared difference.

@@ -24,9 +24,9 @@ constexpr uint64_t kEpochStride = 0x9E3779B97F4A7C15;
 constexpr double kWarmUp = 0.02;
 // Val is looked at after every epoch, but not more often than the budget has so many parts.
 constexpr double kMostValidations = 40;
-// Training ends when val has not got better for this share of the budget. Rates are high at first
-// and unsettle a good beginning: what counts is the best since then.
-constexpr double kPatience = 0.5;
+// Training ends before its budget does when val has not got better for this share of it, rates
+// being low: while they are high they unsettle a good beginning, and val says nothing of the end.
+constexpr double kPatience = 0.2, kLowRatesFrom = 0.6;
 // How far from the middle between two integers a weight starts at the least.
 constexpr double kLeastMargin = 0.02;
 
@@ -161,7 +161,8 @@ class Training {
 
   absl::StatusOr<TrainingResult> Run() {
     MICO_RETURN_IF_ERROR(Start());
-    while (Share() < 1.0 && Share() - gained_share_ < kPatience) {
+    while (Share() < 1.0 &&
+           validated_share_ - std::max(gained_share_, kLowRatesFrom) < kPatience) {
       MICO_RETURN_IF_ERROR(Step());
       MICO_RETURN_IF_ERROR(ValidateIfDue());
       SaveIfDue();
@@ -262,10 +263,16 @@ class Training {
       trained_score_ = score;
       gained_share_ = validated_share_;
     }
-    if (step_ > 0 && !score.IsBetterThan(best_score_)) return absl::OkStatus();
+    if (step_ > 0 && !IsKept(score)) return absl::OkStatus();
     best_ = std::move(now);
     best_score_ = score;
     return absl::OkStatus();
+  }
+
+  // The best of many looks at val is the luckiest of them, and what has been trained for longer is
+  // better in truth: the last counts that no earlier one exceeds by more than chance.
+  bool IsKept(const Score& score) const {
+    return score.IsBetterThan(first_score_) && !ExceedsByMoreThanChance(trained_score_, score);
   }
 
   TrainedScheme Now() const {

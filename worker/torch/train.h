@@ -49,13 +49,14 @@ struct TrainingResult {
   Reconstruction reconstruction;
   TrainedScheme trained;
   double epochs = 0.0, seconds = 0.0;  // that were trained, all attempts together
-  // On val: where training began, and the best, which is the result. It may be the beginning.
+  // On val: where training began, and the result, which may be the beginning.
   Score first, best;
 };
 
-// Fine-tunes the quantized network (worker/torch/network_trainer.h) on train, keeps the integers
-// that score best on val, and ends when the budget is used up or training has gained nothing on val
-// for half of it. The learning rate falls along a cosine. With a budget in epochs the same wish,
+// Fine-tunes the quantized network (worker/torch/network_trainer.h) on train, keeps the last
+// integers that score better on val than the beginning and that no earlier ones exceed there by
+// more than chance, and ends when the budget is used up or training gains nothing on val any
+// more at low rates. The learning rate falls along a cosine. With a budget in epochs the same wish,
 // threads and machine give the same result, interrupted or not.
 //
 // Cancelled if keep_going said so; InvalidArgument if something does not fit the network, and with

@@ -29,7 +29,7 @@ Reconstruction IntegersOf(const TrainedScheme& trained);
 struct TrainingProgress {
   TrainerMemory memory;
   double seconds = 0.0;  // that were spent
-  // The best so far on val, and what was there before anything was trained.
+  // What would be the result now, and what was there before anything was trained: on val.
   TrainedScheme best;
   Score best_score, first_score;
   // Of what training has made of it: the best so far, whether it is better than the beginning or
