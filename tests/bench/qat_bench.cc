@@ -83,6 +83,7 @@ class Bench {
     if (options_.network.IsWanted("lenet")) {
       MICO_ASSIGN_OR_RETURN(BenchNetwork lenet,
                             LoadLeNet5(options_.network, kCalibrationSamples, *evaluator_));
+      MICO_ASSIGN_OR_RETURN(lenet.dataset, LoadWholeMnist32(options_.network.data));
       MICO_RETURN_IF_ERROR(Measure(std::move(lenet), {{{2, 2}, std::nullopt, 98.5}}));
     }
     std::vector<Wanted> pairs{{{4, 4}, 0.3, {}}, {{2, 4}, 0.7, {}}, {{2, 2}, 2.0, {}}};

@@ -175,6 +175,7 @@ absl::StatusOr<std::string> ReadGzip(const std::filesystem::path& path) {
 namespace {
 
 constexpr int kCifarBatches = 5;
+constexpr int64_t kMnistImages = 60'000;
 
 absl::StatusOr<Dataset> LoadCifarBatches(const std::filesystem::path& data_folder, int batches) {
   SplitData train;
@@ -203,20 +204,38 @@ absl::StatusOr<Dataset> LoadWholeCifar10(const std::filesystem::path& data_folde
   return LoadCifarBatches(data_folder, kCifarBatches);
 }
 
-absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder) {
-  MICO_ASSIGN_OR_RETURN(SplitData train, ReadIdxPair(data_folder / "mnist", "train"));
+namespace {
+
+absl::StatusOr<Dataset> LoadMnistPart(const std::filesystem::path& data_folder,
+                                      int64_t training_images) {
+  MICO_ASSIGN_OR_RETURN(const SplitData train, ReadIdxPair(data_folder / "mnist", "train"));
   MICO_ASSIGN_OR_RETURN(const SplitData test, ReadIdxPair(data_folder / "mnist", "t10k"));
-  return Assemble(Part(train, 28 * 28, 0, 10'000), test, {1, 28, 28}, "mnist");
+  return Assemble(Part(train, 28 * 28, 0, std::min(training_images, train.count)), test,
+                  {1, 28, 28}, "mnist");
 }
 
-absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder) {
-  MICO_ASSIGN_OR_RETURN(Dataset dataset, LoadMnist(data_folder));
-  dataset.train = Part(dataset.train, 28 * 28, 0, 2'000);
+absl::StatusOr<Dataset> LoadMnist32Part(const std::filesystem::path& data_folder,
+                                        int64_t training_images) {
+  MICO_ASSIGN_OR_RETURN(Dataset dataset, LoadMnistPart(data_folder, training_images));
   for (SplitData* split : {&dataset.train, &dataset.val, &dataset.test}) Resize(*split, 32, 0);
   dataset.sample_shape = {1, 32, 32};
   dataset.preparation.scale = 1.0 / 255.0;
   dataset.digest = Digest::Of("mnist32");
   return dataset;
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder) {
+  return LoadMnistPart(data_folder, 10'000);
+}
+
+absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder) {
+  return LoadMnist32Part(data_folder, 2'000);
+}
+
+absl::StatusOr<Dataset> LoadWholeMnist32(const std::filesystem::path& data_folder) {
+  return LoadMnist32Part(data_folder, kMnistImages);
 }
 
 absl::StatusOr<Dataset> LoadMnistFlat(const std::filesystem::path& data_folder) {

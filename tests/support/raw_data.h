@@ -24,6 +24,8 @@ absl::StatusOr<Dataset> LoadWholeCifar10(const std::filesystem::path& data_folde
 absl::StatusOr<Dataset> LoadMnist(const std::filesystem::path& data_folder);
 // MNIST as LeNet-5 reads it: bilinear to 32x32 bytes (corners not aligned), 0 to 1.
 absl::StatusOr<Dataset> LoadMnist32(const std::filesystem::path& data_folder);
+// The same with all training images.
+absl::StatusOr<Dataset> LoadWholeMnist32(const std::filesystem::path& data_folder);
 // MNIST as vectors of 784, 0 to 1: what mnist-mlp-bn reads.
 absl::StatusOr<Dataset> LoadMnistFlat(const std::filesystem::path& data_folder);
 // MNIST as the network of mnist-atmega reads it: bilinear to 16x16 bytes (a triangle as wide as

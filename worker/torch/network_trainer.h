@@ -27,7 +27,7 @@ struct TrainerOptions {
   bool sgd = false;  // false: AdamW
   // Learning rates at pace 1, relative: weights to the root mean square of their output channel in
   // the float network, biases to about what their layer writes, scales in logarithms.
-  double weight_rate = 2e-3, bias_rate = 1e-3, weight_scale_rate = 1e-3, tensor_scale_rate = 1e-3;
+  double weight_rate = 1e-3, bias_rate = 1e-3, weight_scale_rate = 1e-3, tensor_scale_rate = 1e-3;
   double weight_decay = 0.0;  // AdamW's, of weights alone
   double momentum = 0.9;      // SGD's
   // Softens the float network's answers before they are compared (Hinton et al. 2015); only where

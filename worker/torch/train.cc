@@ -27,8 +27,6 @@ constexpr double kMostValidations = 40;
 // Training ends before its budget does when val has not got better for this share of it, rates
 // being low: while they are high they unsettle a good beginning, and val says nothing of the end.
 constexpr double kPatience = 0.2, kLowRatesFrom = 0.6;
-// How far from the middle between two integers a weight starts at the least.
-constexpr double kLeastMargin = 0.02;
 
 // `layers` in place of the package's.
 ModelPackage WithFloats(const ModelPackage& package, const std::vector<LayerFloats>& layers) {
@@ -54,44 +52,37 @@ absl::Status CheckFits(const TrainedScheme& trained, const ModelPackage& package
       fmt::format("the trained scheme is of another network than '{}'", package.graph.name));
 }
 
-// The weights nearest to `floats` that round to the integers of a layer, and the real scales and
-// biases that its numbers stand for.
-LayerFloats FloatsNear(const Step& step, const QuantizedModel& model, const StepNumbers& numbers,
-                       const LayerWeights& floats, const std::vector<float>& bias) {
+// What a layer's integers stand for. Weights start in the middle of what rounds to them, as far as
+// can be from rounding elsewhere: many were learned not to round to the nearest, and would fall
+// back at once if they started beside their floats.
+LayerFloats RealNumbers(const Step& step, const QuantizedModel& model, const StepNumbers& numbers,
+                        const std::vector<float>& bias) {
   const auto channels = static_cast<int64_t>(numbers.bias.size());
-  const auto size = static_cast<int64_t>(floats.weights.size()) / channels;
+  const auto size = static_cast<int64_t>(numbers.weights.size()) / channels;
   const int64_t taps = step.conv().kernel_height * step.conv().kernel_width;
   const double ratio = model.scales[step.output] / model.scales[step.inputs[0]];
-  LayerFloats near{floats.weights, {}, {bias.begin(), bias.end()}};
+  LayerFloats real{std::vector<float>(numbers.weights.size()), {}, {bias.begin(), bias.end()}};
   for (int64_t out = 0; out < channels; ++out) {
     const FixedPointScale& factor = numbers.scales[out];
     const double scale = std::ldexp(factor.multiplier, -(32 + factor.shift)) * ratio;
-    near.scales.push_back(scale);
+    real.scales.push_back(scale);
     for (int64_t i = 0; i < size; ++i) {
       const int64_t in = i / taps, tap = i % taps;
       const int8_t integer = numbers.weights[out * size + tap * (size / taps) + in];
-      const double steps = floats.weights[out * size + i] / scale;
-      const double inside = 0.5 - kLeastMargin;
-      const double kept = step.weight_bits != 1
-                              ? std::clamp(steps, integer - inside, integer + inside)
-                          : integer > 0 ? std::max(steps, kLeastMargin)
-                                        : std::min(steps, -kLeastMargin);
-      near.weights[out * size + i] = static_cast<float>(kept * scale);
+      real.weights[out * size + i] = static_cast<float>(integer * scale);
     }
   }
-  return near;
+  return real;
 }
 
-NetworkFloats FloatsNear(const QuantizedModel& model, const Weights& weights,
-                         const NetworkDescription& description) {
+NetworkFloats RealNumbers(const QuantizedModel& model, const NetworkDescription& description) {
   NetworkFloats floats;
-  floats.layers.resize(weights.layers.size());
+  floats.layers.resize(description.layers.size());
   for (size_t i = 0; i < model.graph.steps.size(); ++i) {
     const Step& step = model.graph.steps[i];
     if (step.kind != StepKind::kConv) continue;
     floats.layers[step.layer] =
-        FloatsNear(step, model, model.numbers[i], weights.layers[step.layer],
-                   description.layers[step.layer].rounded_bias);
+        RealNumbers(step, model, model.numbers[i], description.layers[step.layer].rounded_bias);
   }
   for (const TrainableScale& scale : description.scales) floats.scales.push_back(scale.value);
   return floats;
@@ -132,7 +123,7 @@ absl::StatusOr<Beginning> Begin(const ModelPackage& package, const Calibration& 
   Beginning beginning;
   beginning.network = DescribeNetwork(package, model, calibration.input_non_negative);
   beginning.outputs = OutputsOf(model.graph);
-  beginning.floats = FloatsNear(model, floats.weights, beginning.network.description);
+  beginning.floats = RealNumbers(model, beginning.network.description);
   return beginning;
 }
 
@@ -161,8 +152,7 @@ class Training {
 
   absl::StatusOr<TrainingResult> Run() {
     MICO_RETURN_IF_ERROR(Start());
-    while (Share() < 1.0 &&
-           validated_share_ - std::max(gained_share_, kLowRatesFrom) < kPatience) {
+    while (Share() < 1.0 && validated_share_ - std::max(gained_share_, kLowRatesFrom) < kPatience) {
       MICO_RETURN_IF_ERROR(Step());
       MICO_RETURN_IF_ERROR(ValidateIfDue());
       SaveIfDue();
