@@ -84,6 +84,7 @@ Dataset Assemble(SplitData train, const SplitData& test, const Shape& shape,
 }
 
 constexpr int kSide = 28;
+constexpr int64_t kMnistPixels = int64_t{kSide} * kSide;
 
 // One element of a bilinear resize along one axis: which elements it reads, and how much of each.
 struct Taps {
@@ -113,16 +114,17 @@ Taps TapsAt(int out, int size) {
 // Lines of 28 to lines of `size`; element i of line l is at l * line_step + i * step of `in`.
 std::vector<uint8_t> ResizeLines(const uint8_t* in, int lines, int line_step, int step, int size) {
   std::vector<Taps> all;
+  all.reserve(static_cast<size_t>(size));
   for (int i = 0; i < size; ++i) all.push_back(TapsAt(i, size));
   std::vector<uint8_t> out;
   for (int line = 0; line < lines; ++line) {
     for (const Taps& taps : all) {
-      const uint8_t* from = in + line * line_step + taps.first * step;
+      const uint8_t* from = in + ptrdiff_t{line} * line_step + ptrdiff_t{taps.first} * step;
       float sum = 0.0f;
       for (size_t i = 0; i < taps.weights.size(); ++i) {
-        sum += taps.weights[i] * from[static_cast<int>(i) * step];
+        sum += taps.weights[i] * from[static_cast<ptrdiff_t>(i) * step];
       }
-      out.push_back(static_cast<uint8_t>(sum + 0.5f));
+      out.push_back(static_cast<uint8_t>(std::floor(sum + 0.5f)));
     }
   }
   return out;
@@ -210,7 +212,7 @@ absl::StatusOr<Dataset> LoadMnistPart(const std::filesystem::path& data_folder,
                                       int64_t training_images) {
   MICO_ASSIGN_OR_RETURN(const SplitData train, ReadIdxPair(data_folder / "mnist", "train"));
   MICO_ASSIGN_OR_RETURN(const SplitData test, ReadIdxPair(data_folder / "mnist", "t10k"));
-  return Assemble(Part(train, 28 * 28, 0, std::min(training_images, train.count)), test,
+  return Assemble(Part(train, kMnistPixels, 0, std::min(training_images, train.count)), test,
                   {1, 28, 28}, "mnist");
 }
 
@@ -240,7 +242,7 @@ absl::StatusOr<Dataset> LoadWholeMnist32(const std::filesystem::path& data_folde
 
 absl::StatusOr<Dataset> LoadMnistFlat(const std::filesystem::path& data_folder) {
   MICO_ASSIGN_OR_RETURN(Dataset dataset, LoadMnist(data_folder));
-  dataset.sample_shape = {28 * 28, 1, 1};
+  dataset.sample_shape = {kMnistPixels, 1, 1};
   dataset.preparation.scale = 1.0 / 255.0;
   dataset.digest = Digest::Of("mnist-flat");
   return dataset;
@@ -250,7 +252,7 @@ absl::StatusOr<Dataset> LoadMnistBinary14(const std::filesystem::path& data_fold
   // The first byte above 0.3 of 255.
   constexpr uint8_t kFirstWhite = 77;
   MICO_ASSIGN_OR_RETURN(Dataset dataset, LoadMnist(data_folder));
-  dataset.train = Part(dataset.train, 28 * 28, 0, 2'000);
+  dataset.train = Part(dataset.train, kMnistPixels, 0, 2'000);
   for (SplitData* split : {&dataset.train, &dataset.val, &dataset.test}) {
     Resize(*split, 16, 1);
     for (uint8_t& byte : split->bytes) byte = byte >= kFirstWhite ? 1 : 0;

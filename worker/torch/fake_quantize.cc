@@ -159,39 +159,27 @@ class FakeQuantizeFunction : public torch::autograd::Function<FakeQuantizeFuncti
   }
 };
 
-class FakeQuantizeWeightsFunction : public torch::autograd::Function<FakeQuantizeWeightsFunction> {
+class RoundWeightsFunction : public torch::autograd::Function<RoundWeightsFunction> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& log_scale, double highest, bool one_bit) {
-    const at::Tensor scale = log_scale.exp();
-    const at::Tensor steps = x / scale;
-    const at::Tensor rounded = one_bit ? steps.ge(0.0).to(steps.scalar_type()) * 2.0 - 1.0
-                                       : steps.round().clamp(-highest, highest);
-    context->save_for_backward({steps, rounded, scale});
-    context->saved_data["highest"] = highest;
-    context->saved_data["one_bit"] = one_bit;
-    return rounded * scale;
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, double highest,
+                            bool one_bit) {
+    // Half a step more than the grid; of signs, what is not far from changing.
+    const double reach = one_bit ? 2.0 : highest + 0.5;
+    context->save_for_backward({x.abs().le(reach)});
+    if (one_bit) return x.ge(0.0).to(x.scalar_type()) * 2.0 - 1.0;
+    return x.round().clamp(-highest, highest);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
-    const at::Tensor &steps = saved[0], &rounded = saved[1], &scale = saved[2];
-    const bool one_bit = context->saved_data["one_bit"].toBool();
-    // Half a step more than the grid; of signs, what is not far from changing.
-    const double reach = one_bit ? 2.0 : context->saved_data["highest"].toDouble() + 0.5;
-    const at::Tensor inside = steps.abs().le(reach).to(steps.scalar_type());
-    const at::Tensor& gradient = gradients[0];
-    const at::Tensor of_scale = one_bit ? rounded : rounded - steps * inside;
-    return {gradient * inside, (gradient * of_scale).sum({1, 2, 3}, true) * scale, at::Tensor(),
-            at::Tensor()};
+    const at::Tensor inside = context->get_saved_variables()[0];
+    return {gradients[0] * inside, at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor FakeQuantizeWeights(const at::Tensor& x, const at::Tensor& log_scale, double highest,
-                               bool one_bit) {
-  return FakeQuantizeWeightsFunction::apply(x, log_scale, highest, one_bit);
+at::Tensor RoundWeights(const at::Tensor& x, double highest, bool one_bit) {
+  return RoundWeightsFunction::apply(x, highest, one_bit);
 }
 
 at::Tensor FakeQuantize(const at::Tensor& x, const at::Tensor& log_scale,

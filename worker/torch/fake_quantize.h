@@ -25,11 +25,10 @@ struct ActivationGrid {
 at::Tensor FakeQuantize(const at::Tensor& x, const at::Tensor& log_scale,
                         const ActivationGrid& grid);
 
-// The same for weights, with a scale for each output channel: clamp(round(x / scale), -highest,
-// highest) * scale, or with `one_bit` the sign, 0 counting as positive. `log_scale`: [out, 1, 1,
-// 1]. Gradients of what rounds to the ends of the grid still pass.
-at::Tensor FakeQuantizeWeights(const at::Tensor& x, const at::Tensor& log_scale, double highest,
-                               bool one_bit);
+// Weights in steps of their grid put on it: clamp(round(x), -highest, highest), or with `one_bit`
+// the sign, 0 counting as positive. Gradients are passed straight through, where x is not far
+// outside.
+at::Tensor RoundWeights(const at::Tensor& x, double highest, bool one_bit);
 
 // Samples `rows` of `quantized`, some of whose elements are those of `exact`: a share of `dropped`,
 // by chance. Both are channels-last, and so is the result; no gradients.

@@ -59,8 +59,8 @@ struct Moments {
 
 // How a layer's variables stand for its weights and biases.
 struct LayerUnits {
-  at::Tensor weight;  // [out, 1, 1, 1], float
-  at::Tensor bias;    // [out], float
+  at::Tensor scale;  // [out, 1, 1, 1], float: where its logarithm is 0
+  at::Tensor bias;   // [out], float
 };
 
 // What all that is learned is when training starts.
@@ -73,8 +73,10 @@ Tensors StartVariables(const NetworkDescription& description, const TrainableNet
     const LayerFloats& from = start.layers[i];
     const at::Tensor weights =
         at::from_blob(const_cast<float*>(from.weights.data()), floats.weights.sizes(), at::kFloat);
-    variables.push_back((weights / units[i].weight).contiguous(at::MemoryFormat::ChannelsLast));
-    variables.push_back((PerChannel(from.scales) / units[i].weight).log().to(at::kFloat));
+    const at::Tensor weight_scales = PerChannel(from.scales);
+    variables.push_back(
+        (weights / weight_scales).to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast));
+    variables.push_back((weight_scales / units[i].scale).log().to(at::kFloat));
     variables.push_back((at::tensor(from.bias, at::kDouble) / units[i].bias).to(at::kFloat));
   }
   for (const int scale : scales) {
@@ -95,7 +97,7 @@ std::vector<LayerUnits> UnitsOf(const NetworkDescription& description,
                                          : std::max(input.highest, -input.lowest) / 4 *
                                                description.scales[input.scale].value;
     const at::Tensor squares = network.layer(step.layer).weights.square();
-    units[step.layer].weight = squares.mean({1, 2, 3}, true).sqrt().clamp_min(kLeastUnit);
+    units[step.layer].scale = squares.mean({1, 2, 3}, true).sqrt().clamp_min(kLeastUnit);
     units[step.layer].bias = squares.sum({1, 2, 3}).sqrt() * reach + kLeastUnit;
   }
   return units;
@@ -228,9 +230,9 @@ struct NetworkTrainer::State {
   LayerTensors LayerOf(int layer, const Tensors& leaves) const {
     const size_t first = kPerLayer * static_cast<size_t>(layer);
     const int bits = description.layers[layer].weight_bits;
-    const at::Tensor weights =
-        FakeQuantizeWeights(leaves[first], leaves[first + 1], HighestOf(bits), bits == 1);
-    return {weights * units[layer].weight, leaves[first + 2] * units[layer].bias};
+    const at::Tensor integers = RoundWeights(leaves[first], HighestOf(bits), bits == 1);
+    const at::Tensor scale = leaves[first + 1].exp() * units[layer].scale;
+    return {integers * scale, leaves[first + 2] * units[layer].bias};
   }
 
   // Of samples [begin, end) of `count`: adds the mean loss's share to the leaves' gradients.
@@ -346,8 +348,8 @@ NetworkFloats NetworkTrainer::Floats() const {
   for (size_t i = 0; i < state.units.size(); ++i) {
     const LayerUnits& units = state.units[i];
     const at::Tensor* variables = state.variables.data() + kPerLayer * i;
-    floats.layers.push_back({ToFloats(variables[0] * units.weight),
-                             ToDoubles(variables[1].to(at::kDouble).exp() * units.weight),
+    const at::Tensor scale = variables[1].to(at::kDouble).exp() * units.scale;
+    floats.layers.push_back({ToFloats(variables[0] * scale), ToDoubles(scale),
                              ToDoubles(variables[2].to(at::kDouble) * units.bias)});
   }
   for (size_t i = 0; i < state.place_of_scale.size(); ++i) {

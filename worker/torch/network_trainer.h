@@ -25,9 +25,9 @@ struct NetworkFloats {
 struct TrainerOptions {
   int threads = 1;
   bool sgd = false;  // false: AdamW
-  // Learning rates at pace 1, relative: weights to the root mean square of their output channel in
-  // the float network, biases to about what their layer writes, scales in logarithms.
-  double weight_rate = 1e-3, bias_rate = 1e-3, weight_scale_rate = 1e-3, tensor_scale_rate = 1e-3;
+  // Learning rates at pace 1: of weights in steps of their grid, of biases relative to about what
+  // their layer writes, of scales in logarithms.
+  double weight_rate = 1e-3, bias_rate = 3e-4, weight_scale_rate = 3e-4, tensor_scale_rate = 3e-4;
   double weight_decay = 0.0;  // AdamW's, of weights alone
   double momentum = 0.9;      // SGD's
   // Softens the float network's answers before they are compared (Hinton et al. 2015); only where
@@ -46,11 +46,11 @@ struct TrainerMemory {
   std::vector<std::vector<float>> variables, first_moments, second_moments;
 };
 
-// Trains weights, biases and step sizes together: rounding is passed straight through, steps are
-// learned as in LSQ (Esser et al. 2020, "Learned Step Size Quantization"), per output channel for
-// weights; what is learned from are the float network's answers to the same samples (distillation)
-// and labels. Not thread-safe; uses `threads` threads. Throws what libtorch throws
-// (std::exception).
+// Trains weights, biases and step sizes together. Rounding is passed straight through; the steps of
+// tensors are learned as in LSQ (Esser et al. 2020, "Learned Step Size Quantization"), those of
+// weights, one for each output channel, with the integers as they are; what is learned from are the
+// float network's answers to the same samples (distillation) and labels. Not thread-safe; uses
+// `threads` threads. Throws what libtorch throws (std::exception).
 class NetworkTrainer {
  public:
   // The description, whose layers hold the float network, must outlive the trainer. `outputs`:

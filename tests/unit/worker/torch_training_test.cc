@@ -36,8 +36,9 @@ Dataset Planes(int64_t samples) {
     const double level = 40 + 170 * random.Unit(), across = 20 * random.Unit() - 10,
                  down = 20 * random.Unit() - 10;
     for (int64_t i = 0; i < 81; ++i) {
-      const double value = level + across * static_cast<double>(i % 9 - 4) +
-                           down * static_cast<double>(i / 9 - 4) + 4 * random.Gaussian();
+      const int64_t row = i / 9, column = i % 9;
+      const double value = level + across * static_cast<double>(column - 4) +
+                           down * static_cast<double>(row - 4) + 4 * random.Gaussian();
       dataset.train.bytes[plane * 81 + i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
     }
   }
@@ -323,7 +324,7 @@ TEST_F(TorchTrainingTest, DeadChannelsConstantDataAndFewSamplesDoNoHarm) {
   Dataset dataset = dataset_;
   dataset.train.count = 5;
   dataset.train.labels.assign(5, 0);
-  dataset.train.bytes.assign(5 * 243, 7);
+  dataset.train.bytes.assign(size_t{5} * 243, 7);
   Use(package, dataset);
   for (const BitScheme& scheme : {Uniform(4, 4), Uniform(2, 2), Uniform(1, 8)}) {
     const auto result = TrainIt(WishFor(scheme));
