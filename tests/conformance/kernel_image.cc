@@ -148,9 +148,8 @@ std::vector<int32_t> BiasOf(const KernelCase& c) {
   const uint32_t zero = 1u << (c.input().type.container_bits() - 1);
   for (size_t o = 0; o < bias.size(); ++o) {
     for (int64_t k = 0; k < PerChannel(c); ++k) {
-      const auto weight = static_cast<int32_t>(c.numbers().weights[o * PerChannel(c) + k]);
-      bias[o] = static_cast<int32_t>(static_cast<uint32_t>(bias[o]) -
-                                     zero * static_cast<uint32_t>(weight));
+      const uint32_t product = zero * c.numbers().weights[o * PerChannel(c) + k];
+      bias[o] = static_cast<int32_t>(static_cast<uint32_t>(bias[o]) - product);
     }
   }
   return bias;
