@@ -15,9 +15,6 @@
 namespace mico {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-
 constexpr char kResidual[] = R"(
   input x 3x9x9
   a = Conv(x) k=3x3 p=1,1,1,1 out=8 relu
@@ -53,8 +50,9 @@ Dataset Planes(int64_t samples, bool can_be_negative) {
     const double level = 60 + 130 * random.Unit(), across = 12 * random.Unit() - 6,
                  down = 12 * random.Unit() - 6;
     for (int64_t i = 0; i < 81; ++i) {
-      const double value = level + across * static_cast<double>(i % 9 - 4) +
-                           down * static_cast<double>(i / 9 - 4) + 4 * random.Gaussian();
+      const int64_t row = i / 9, column = i % 9;
+      const double value = level + across * static_cast<double>(column - 4) +
+                           down * static_cast<double>(row - 4) + 4 * random.Gaussian();
       dataset.train.bytes[plane * 81 + i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
     }
   }
@@ -237,7 +235,7 @@ TEST_F(TorchReconstructTest, DeadChannelsConstantDataAndFewSamplesDoNoHarm) {
   // One class, one colour, fewer samples than a batch.
   dataset.train.count = 5;
   dataset.train.labels.assign(5, 0);
-  dataset.train.bytes.assign(5 * 243, 7);
+  dataset.train.bytes.assign(size_t{5} * 243, 7);
   Use(package, dataset);
   for (const LayerBits bits : {LayerBits{4, 4}, LayerBits{2, 2}, LayerBits{1, 8}}) {
     const auto outcome = Learn(bits, 30);
