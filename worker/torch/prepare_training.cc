@@ -42,6 +42,12 @@ AugmentationRange RangeOf(Augmentation augmentation, const Shape& input) {
 TrainerOptions TrainerOptionsFor(Optimizer optimizer) {
   TrainerOptions options;
   options.sgd = optimizer == Optimizer::kSgd;
+  if (options.sgd) {
+    // Gradients are small where AdamW divides by them.
+    options.weight_rate = 0.1;
+    options.bias_rate = 0.01;
+    options.weight_scale_rate = options.tensor_scale_rate = 0.003;
+  }
   return options;
 }
 

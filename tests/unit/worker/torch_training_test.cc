@@ -9,6 +9,7 @@
 #include "quant/interpreter.h"
 #include "tests/support/random_dataset.h"
 #include "tests/unit/quant/quant_testing.h"
+#include "worker/torch/prepare_training.h"
 #include "worker/torch/torch_evaluator.h"
 #include "worker/torch/train.h"
 
@@ -145,7 +146,7 @@ TEST_F(TorchTrainingTest, ValGetsBetterAndIsThatOfTheIntegers) {
       SCOPED_TRACE(fmt::format("{} {}", scheme.ToString(), sgd ? "sgd" : "adamw"));
       TrainingWish wish = WishFor(scheme);
       wish.epochs = 12.0;
-      wish.trainer.sgd = sgd;
+      wish.trainer = TrainerOptionsFor(sgd ? Optimizer::kSgd : Optimizer::kAdamW);
       const auto result = TrainIt(wish);
       ASSERT_TRUE(result.ok()) << result.status();
       EXPECT_GT(result->best.value, result->first.value);
