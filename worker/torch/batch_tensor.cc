@@ -27,7 +27,7 @@ BatchTensor BatchTensor::Zeros(int64_t count, const Shape& shape) {
 }
 
 BatchTensor MaxPool(const BatchTensor& input, const PoolAttributes& pool, const Shape& out_shape) {
-  const BatchTensor output = BatchTensor::Empty(input.count, out_shape);
+  BatchTensor output = BatchTensor::Empty(input.count, out_shape);
   const int64_t channels = input.shape.channels;
   // Padding is not part of the window: 0 could be larger than everything in it.
   const auto largest_of = [&](int64_t sample, int64_t row, int64_t column, WindowSpan rows,
@@ -48,7 +48,7 @@ BatchTensor MaxPool(const BatchTensor& input, const PoolAttributes& pool, const 
 }
 
 BatchTensor Clamp(const BatchTensor& input, float lowest, float highest) {
-  const BatchTensor output = BatchTensor::Empty(input.count, input.shape);
+  BatchTensor output = BatchTensor::Empty(input.count, input.shape);
   std::transform(input.data(), input.data() + input.elements(), output.data(), [&](float value) {
     const float raised = value < lowest ? lowest : value;
     return raised > highest ? highest : raised;
@@ -57,7 +57,7 @@ BatchTensor Clamp(const BatchTensor& input, float lowest, float highest) {
 }
 
 BatchTensor Concat(std::span<const BatchTensor> inputs, const Shape& out_shape) {
-  const BatchTensor output = BatchTensor::Empty(inputs[0].count, out_shape);
+  BatchTensor output = BatchTensor::Empty(inputs[0].count, out_shape);
   float* place = output.data();
   for (const BatchTensor& input : inputs) {
     const int64_t channels = input.shape.channels;
@@ -71,7 +71,7 @@ BatchTensor Concat(std::span<const BatchTensor> inputs, const Shape& out_shape) 
 }
 
 BatchTensor Slice(const BatchTensor& input, const SliceAttributes& slice, const Shape& out_shape) {
-  const BatchTensor output = BatchTensor::Empty(input.count, out_shape);
+  BatchTensor output = BatchTensor::Empty(input.count, out_shape);
   float* out = output.data();
   for (int64_t sample = 0; sample < input.count; ++sample) {
     for (int64_t row = 0; row < out_shape.height; ++row) {
@@ -87,7 +87,7 @@ BatchTensor Slice(const BatchTensor& input, const SliceAttributes& slice, const 
 }
 
 BatchTensor Pad(const BatchTensor& input, const PadAttributes& pad, const Shape& out_shape) {
-  const BatchTensor output = BatchTensor::Zeros(input.count, out_shape);
+  BatchTensor output = BatchTensor::Zeros(input.count, out_shape);
   for (int64_t sample = 0; sample < input.count; ++sample) {
     for (int64_t row = 0; row < input.shape.height; ++row) {
       for (int64_t column = 0; column < input.shape.width; ++column) {

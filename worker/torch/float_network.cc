@@ -31,14 +31,14 @@ BatchTensor Activate(const FusedActivation& activation, const BatchTensor& tenso
 }
 
 BatchTensor Add(const BatchTensor& a, const BatchTensor& b) {
-  const BatchTensor sum = BatchTensor::Empty(a.count, a.shape);
+  BatchTensor sum = BatchTensor::Empty(a.count, a.shape);
   for (int64_t i = 0; i < a.elements(); ++i) sum.data()[i] = a.data()[i] + b.data()[i];
   return sum;
 }
 
 BatchTensor AveragePool(const BatchTensor& input, const PoolAttributes& pool,
                         const Shape& out_shape) {
-  const BatchTensor output = BatchTensor::Zeros(input.count, out_shape);
+  BatchTensor output = BatchTensor::Zeros(input.count, out_shape);
   const auto mean_of = [&](int64_t sample, int64_t row, int64_t column, WindowSpan rows,
                            WindowSpan columns) {
     float* result = output.At(sample, row, column);
