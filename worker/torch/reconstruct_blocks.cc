@@ -232,6 +232,7 @@ class Reconstruction {
   // Every variable has a rate of its own.
   static torch::optim::Adam MakeAdam(const std::vector<Variable>& variables) {
     std::vector<torch::optim::OptimizerParamGroup> groups;
+    groups.reserve(variables.size());
     for (const Variable& variable : variables) {
       groups.emplace_back(Tensors{variable.tensor},
                           std::make_unique<torch::optim::AdamOptions>(variable.rate));
