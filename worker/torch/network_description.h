@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -60,6 +61,9 @@ struct TrainableLayer {
   std::vector<double> scales;  // [out], positive
   // [out]: what goes with weights that are rounded to the nearest.
   std::vector<float> rounded_bias;
+
+  // The largest integer of the grid.
+  double highest() const { return weight_bits == 1 ? 1.0 : (1 << (weight_bits - 1)) - 1; }
 };
 
 // Steps in execution order; every tensor is written once, tensor `input` by nobody.
@@ -69,6 +73,13 @@ struct NetworkDescription {
   std::vector<TrainableScale> scales;
   std::vector<TrainableLayer> layers;
   int input = 0;
+
+  // About what a tensor's values are: a quarter of the largest that its grid holds.
+  double ReachOf(int tensor) const {
+    const TrainableTensor& of = tensors[tensor];
+    if (of.scale < 0) return 1.0;
+    return std::max(of.highest, -of.lowest) / 4 * scales[of.scale].value;
+  }
 };
 
 }  // namespace mico

@@ -25,12 +25,11 @@ using Tensors = std::vector<at::Tensor>;
 constexpr double kLeastUnit = 1e-12;
 // Below this an output counts as all zero.
 constexpr double kLeastPower = 1e-12;
+constexpr double kMomentum = 0.9;  // SGD's
+// AdamW's: decay would draw weights to 0, scales to the float network's, and there is little time.
+constexpr double kWeightDecay = 0.0;
 // Three variables for each layer, then the learned scales of tensors.
 constexpr size_t kPerLayer = 3;
-
-double HighestOf(int weight_bits) {
-  return weight_bits == 1 ? 1.0 : static_cast<double>((1 << (weight_bits - 1)) - 1);
-}
 
 at::Tensor PerChannel(const std::vector<double>& values) {
   return at::tensor(values, at::kDouble).view({static_cast<int64_t>(values.size()), 1, 1, 1});
@@ -91,14 +90,10 @@ std::vector<LayerUnits> UnitsOf(const NetworkDescription& description,
   std::vector<LayerUnits> units(description.layers.size());
   for (const TrainableStep& step : description.steps) {
     if (step.kind != TrainableKind::kConv) continue;
-    const TrainableTensor& input = description.tensors[step.inputs[0]];
-    // A quarter of the largest input, or about what inputs are.
-    const double reach = input.scale < 0 ? 1.0
-                                         : std::max(input.highest, -input.lowest) / 4 *
-                                               description.scales[input.scale].value;
     const at::Tensor squares = network.layer(step.layer).weights.square();
     units[step.layer].scale = squares.mean({1, 2, 3}, true).sqrt().clamp_min(kLeastUnit);
-    units[step.layer].bias = squares.sum({1, 2, 3}).sqrt() * reach + kLeastUnit;
+    units[step.layer].bias =
+        squares.sum({1, 2, 3}).sqrt() * description.ReachOf(step.inputs[0]) + kLeastUnit;
   }
   return units;
 }
@@ -110,26 +105,14 @@ struct LossGradient {
 };
 
 // The divergence from softened answers, times the square of the temperature so that gradients keep
-// their size; and the negative logarithm of the label's probability.
+// their size.
 LossGradient CompareClasses(const at::Tensor& student, const at::Tensor& teacher,
-                            const int32_t* labels, const TrainerOptions& options) {
-  const double temperature = options.temperature;
+                            double temperature) {
   const at::Tensor expected = at::softmax(teacher / temperature, 1);
   const at::Tensor found = at::log_softmax(student / temperature, 1);
   const at::Tensor divergence = expected * (at::log(expected + 1e-30) - found);
-  const double answers_share = 1.0 - options.label_share;
-  LossGradient loss{
-      answers_share * temperature * temperature * divergence.sum(at::kDouble).item<double>(),
-      (found.exp() - expected) * (answers_share * temperature)};
-  if (labels == nullptr || options.label_share == 0.0) return loss;
-  const at::Tensor chances = at::log_softmax(student, 1);
-  at::Tensor difference = chances.exp();
-  for (int64_t row = 0; row < student.size(0); ++row) {
-    loss.loss -= options.label_share * chances[row][labels[row]].item<double>();
-    difference[row][labels[row]] -= 1.0;
-  }
-  loss.gradient = loss.gradient + difference * options.label_share;
-  return loss;
+  return {temperature * temperature * divergence.sum(at::kDouble).item<double>(),
+          (found.exp() - expected) * temperature};
 }
 
 // The squared difference relative to the teacher's square.
@@ -169,10 +152,6 @@ struct NetworkTrainer::State {
     return rates[variable % kPerLayer];
   }
 
-  bool IsWeight(size_t variable) const {
-    return variable < kPerLayer * description.layers.size() && variable % kPerLayer == 0;
-  }
-
   // Every variable has a rate of its own.
   std::unique_ptr<torch::optim::Optimizer> MakeOptimizer() const {
     std::vector<torch::optim::OptimizerParamGroup> groups;
@@ -180,11 +159,10 @@ struct NetworkTrainer::State {
       std::unique_ptr<torch::optim::OptimizerOptions> rules;
       if (options.sgd) {
         rules = std::make_unique<torch::optim::SGDOptions>(
-            torch::optim::SGDOptions(RateOf(i)).momentum(options.momentum));
+            torch::optim::SGDOptions(RateOf(i)).momentum(kMomentum));
       } else {
         rules = std::make_unique<torch::optim::AdamWOptions>(
-            torch::optim::AdamWOptions(RateOf(i)).weight_decay(IsWeight(i) ? options.weight_decay
-                                                                           : 0.0));
+            torch::optim::AdamWOptions(RateOf(i)).weight_decay(kWeightDecay));
       }
       groups.emplace_back(Tensors{variables[i]}, std::move(rules));
     }
@@ -229,15 +207,15 @@ struct NetworkTrainer::State {
   // The network with `leaves` in place of the variables.
   LayerTensors LayerOf(int layer, const Tensors& leaves) const {
     const size_t first = kPerLayer * static_cast<size_t>(layer);
-    const int bits = description.layers[layer].weight_bits;
-    const at::Tensor integers = RoundWeights(leaves[first], HighestOf(bits), bits == 1);
+    const TrainableLayer& grid = description.layers[layer];
+    const at::Tensor integers = RoundWeights(leaves[first], grid.highest(), grid.weight_bits == 1);
     const at::Tensor scale = leaves[first + 1].exp() * units[layer].scale;
     return {integers * scale, leaves[first + 2] * units[layer].bias};
   }
 
   // Of samples [begin, end) of `count`: adds the mean loss's share to the leaves' gradients.
-  double Backpropagate(const float* samples, const int32_t* labels, int64_t begin, int64_t end,
-                       int64_t count, const Tensors& leaves) const {
+  double Backpropagate(const float* samples, int64_t begin, int64_t end, int64_t count,
+                       const Tensors& leaves) const {
     const TrainableTensor& input = description.tensors[description.input];
     const int64_t size = input.channels * input.height * input.width;
     const at::Tensor batch =
@@ -268,8 +246,7 @@ struct NetworkTrainer::State {
     for (size_t i = 0; i < outputs.size(); ++i) {
       const at::Tensor& root = student[outputs[i]];
       if (!root.requires_grad()) continue;  // a copy of the input
-      const LossGradient one = Compare(root.detach(), teacher[outputs[i]], i == 0,
-                                       labels == nullptr ? nullptr : labels + begin);
+      const LossGradient one = Compare(root.detach(), teacher[outputs[i]], i == 0);
       loss += one.loss / static_cast<double>(count);
       roots.push_back(root);
       gradients.push_back(one.gradient / static_cast<double>(count));
@@ -278,15 +255,10 @@ struct NetworkTrainer::State {
     return loss;
   }
 
-  LossGradient Compare(const at::Tensor& student, const at::Tensor& teacher, bool is_scored,
-                       const int32_t* labels) const {
+  LossGradient Compare(const at::Tensor& student, const at::Tensor& teacher, bool is_scored) const {
     if (!is_scored || !options.first_output_is_classes) return CompareValues(student, teacher);
-    // Labels count the elements of [height, width, channels].
-    const at::Tensor rows = student.permute({0, 2, 3, 1});
-    LossGradient loss =
-        CompareClasses(rows.reshape({rows.size(0), -1}),
-                       teacher.permute({0, 2, 3, 1}).reshape({rows.size(0), -1}), labels, options);
-    loss.gradient = loss.gradient.view(rows.sizes()).permute({0, 3, 1, 2});
+    LossGradient loss = CompareClasses(student.flatten(1), teacher.flatten(1), options.temperature);
+    loss.gradient = loss.gradient.view(student.sizes());
     return loss;
   }
 
@@ -310,8 +282,7 @@ NetworkTrainer::NetworkTrainer(const NetworkDescription& description,
 
 NetworkTrainer::~NetworkTrainer() = default;
 
-double NetworkTrainer::Step(const float* samples, const int32_t* labels, int64_t count,
-                            double pace) {
+double NetworkTrainer::Step(const float* samples, int64_t count, double pace) {
   State& state = *state_;
   const int threads = state.team.size();
   std::vector<Tensors> parts(threads);
@@ -322,7 +293,7 @@ double NetworkTrainer::Step(const float* samples, const int32_t* labels, int64_t
     for (const at::Tensor& variable : state.variables) {
       parts[thread].push_back(variable.detach().clone().set_requires_grad(true));
     }
-    losses[thread] = state.Backpropagate(samples, labels, begin, end, count, parts[thread]);
+    losses[thread] = state.Backpropagate(samples, begin, end, count, parts[thread]);
   });
   double loss = 0.0;
   for (const double part : losses) loss += part;

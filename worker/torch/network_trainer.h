@@ -28,13 +28,9 @@ struct TrainerOptions {
   // Learning rates at pace 1: of weights in steps of their grid, of biases relative to about what
   // their layer writes, of scales in logarithms.
   double weight_rate = 1e-3, bias_rate = 3e-4, weight_scale_rate = 3e-4, tensor_scale_rate = 3e-4;
-  double weight_decay = 0.0;  // AdamW's, of weights alone
-  double momentum = 0.9;      // SGD's
   // Softens the float network's answers before they are compared (Hinton et al. 2015); only where
   // the first output tells classes apart.
   double temperature = 2.0;
-  // The part of the loss that looks at labels.
-  double label_share = 0.0;
   // True: outputs are compared as probabilities; false: by their squared difference.
   bool first_output_is_classes = true;
 };
@@ -49,8 +45,8 @@ struct TrainerMemory {
 // Trains weights, biases and step sizes together. Rounding is passed straight through; the steps of
 // tensors are learned as in LSQ (Esser et al. 2020, "Learned Step Size Quantization"), those of
 // weights, one for each output channel, with the integers as they are; what is learned from are the
-// float network's answers to the same samples (distillation) and labels. Not thread-safe; uses
-// `threads` threads. Throws what libtorch throws (std::exception).
+// float network's answers to the same samples (distillation). Not thread-safe; uses `threads`
+// threads. Throws what libtorch throws (std::exception).
 class NetworkTrainer {
  public:
   // The description, whose layers hold the float network, must outlive the trainer. `outputs`:
@@ -59,10 +55,10 @@ class NetworkTrainer {
                  const NetworkFloats& start, const TrainerOptions& options);
   ~NetworkTrainer();
 
-  // One step from `count` >= 1 samples: [count][height][width][channels], prepared; labels may be
-  // null where none count. Rates are multiplied with `pace`. Returns the loss before the step: not
-  // finite once training has diverged.
-  double Step(const float* samples, const int32_t* labels, int64_t count, double pace);
+  // One step from `count` >= 1 samples: [count][height][width][channels], prepared. Rates
+  // are multiplied with `pace`. Returns the loss before the step: not finite once training has
+  // diverged.
+  double Step(const float* samples, int64_t count, double pace);
 
   NetworkFloats Floats() const;
   TrainerMemory Save() const;

@@ -141,14 +141,10 @@ class Reconstruction {
         scales_.push_back(scale);
       }
       if (step.kind != TrainableKind::kConv) continue;
-      const TrainableTensor& input = description_.tensors[step.inputs[0]];
-      // A quarter of the largest input, or about what inputs are.
-      const double reach = input.scale < 0 ? 1.0
-                                           : std::max(input.highest, -input.lowest) / 4 *
-                                                 description_.scales[input.scale].value;
       layers_.push_back(step.layer);
       rounded_[step.layer] =
-          RoundedLayer(description_.layers[step.layer], network_.layer(step.layer), reach);
+          RoundedLayer(description_.layers[step.layer], network_.layer(step.layer),
+                       description_.ReachOf(step.inputs[0]));
     }
   }
 

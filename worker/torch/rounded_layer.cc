@@ -16,10 +16,6 @@ constexpr double kLeastShare = 0.02;
 // Of channels without weights: something that can be divided by.
 constexpr double kLeastUnit = 1e-12;
 
-double HighestOf(int weight_bits) {
-  return weight_bits == 1 ? 1.0 : static_cast<double>((1 << (weight_bits - 1)) - 1);
-}
-
 at::Tensor PerChannel(const std::vector<double>& values) {
   const std::vector<float> floats(values.begin(), values.end());
   return at::tensor(floats).view({static_cast<int64_t>(values.size()), 1, 1, 1});
@@ -35,7 +31,7 @@ std::vector<double> ToDoubles(const at::Tensor& tensor) {
 RoundedLayer::RoundedLayer(const TrainableLayer& layer, const LayerTensors& floats,
                            double input_reach)
     : float_bias_(floats.bias), step_(layer.weight_bits == 1 ? 2.0 : 1.0) {
-  const double highest = HighestOf(layer.weight_bits);
+  const double highest = layer.highest();
   const at::Tensor scale = PerChannel(layer.scales);
   const at::Tensor steps = floats.weights / scale;
   base_ = layer.weight_bits == 1 ? at::full_like(steps, -1.0)

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
-#include <memory>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -11,7 +10,6 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "fmt/format.h"
-#include "quant/weight_grid.h"
 #include "worker/torch/describe_network.h"
 #include "worker/torch/sample_reader.h"
 
@@ -132,7 +130,6 @@ class Training {
   Training(const ModelPackage& package, const Dataset& dataset, const TrainingWish& wish,
            const TrainingTools& tools, const Beginning& beginning)
       : shape_(package.graph.values[package.graph.input].shape),
-        dataset_(dataset),
         wish_(wish),
         tools_(tools),
         network_(beginning.network),
@@ -213,12 +210,7 @@ class Training {
     reader_.Read(indices, samples_.data());
     Random random(wish_.seed + kEpochStride * static_cast<uint64_t>(step_ + 1));
     Augment(shape_, wish_.augmentation, random, samples_);
-    std::vector<int32_t> labels;
-    if (CountsAnswers(wish_.metric)) {
-      for (const int64_t index : indices) labels.push_back(dataset_.train.labels[index]);
-    }
-    const double loss =
-        trainer_.Step(samples_.data(), labels.empty() ? nullptr : labels.data(), batch_, Pace());
+    const double loss = trainer_.Step(samples_.data(), batch_, Pace());
     ++step_;
     if (std::isfinite(loss)) return absl::OkStatus();
     return absl::InvalidArgumentError(
@@ -287,7 +279,6 @@ class Training {
   }
 
   const Shape shape_;
-  const Dataset& dataset_;
   const TrainingWish& wish_;
   const TrainingTools& tools_;
   const DescribedNetwork& network_;
