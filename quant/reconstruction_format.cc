@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "quant/pack.h"
 #include "quant/reconstruction.h"
+#include "quant/reconstruction_scales.h"
 #include "quant/weight_grid.h"
 
 namespace mico {
@@ -74,6 +75,32 @@ ReconstructedLayer ReadLayer(ByteReader& reader) {
 
 }  // namespace
 
+void WriteScales(const std::vector<ReconstructedScale>& scales, ByteWriter& writer) {
+  writer.U64(scales.size());
+  for (const ReconstructedScale& scale : scales) {
+    writer.I32(scale.group);
+    writer.U8(static_cast<uint8_t>(scale.bits));
+    writer.F64(scale.scale);
+  }
+}
+
+std::vector<ReconstructedScale> ReadScales(ByteReader& reader) {
+  std::vector<ReconstructedScale> scales;
+  std::pair<int, int> last{-1, 0};
+  for (uint64_t i = reader.Count(kScaleBytes); i > 0 && reader.status().ok(); --i) {
+    ReconstructedScale& scale = scales.emplace_back();
+    scale.group = reader.I32();
+    scale.bits = reader.U8();
+    scale.scale = reader.F64();
+    const std::pair<int, int> place{scale.group, scale.bits};
+    if (place <= last) reader.Fail("groups and their widths are not ascending");
+    if (scale.bits < 1 || scale.bits > 8) reader.Fail("a width is not 1 to 8");
+    if (!IsScale(scale.scale)) reader.Fail("a scale is not from 1e-60 to 1e60");
+    last = place;
+  }
+  return scales;
+}
+
 std::string Serialize(const Reconstruction& reconstruction) {
   ByteWriter writer;
   writer.Raw(kMagic);
@@ -89,12 +116,7 @@ std::string Serialize(const Reconstruction& reconstruction) {
         PackWeights(layer.weights, PerChannel(layer), layer.bits.weight_bits);
     writer.Raw({reinterpret_cast<const char*>(packed.data()), packed.size()});
   }
-  writer.U64(reconstruction.scales.size());
-  for (const ReconstructedScale& scale : reconstruction.scales) {
-    writer.I32(scale.group);
-    writer.U8(static_cast<uint8_t>(scale.bits));
-    writer.F64(scale.scale);
-  }
+  WriteScales(reconstruction.scales, writer);
   return writer.Take();
 }
 
@@ -108,18 +130,7 @@ absl::StatusOr<Reconstruction> ParseReconstruction(std::string_view bytes) {
     if (reconstruction.layers.back().layer <= last) reader.Fail("layers are not ascending");
     last = reconstruction.layers.back().layer;
   }
-  std::pair<int, int> last_scale{-1, 0};
-  for (uint64_t i = reader.Count(kScaleBytes); i > 0 && reader.status().ok(); --i) {
-    ReconstructedScale& scale = reconstruction.scales.emplace_back();
-    scale.group = reader.I32();
-    scale.bits = reader.U8();
-    scale.scale = reader.F64();
-    const std::pair<int, int> place{scale.group, scale.bits};
-    if (place <= last_scale) reader.Fail("groups and their widths are not ascending");
-    if (scale.bits < 1 || scale.bits > 8) reader.Fail("a width is not 1 to 8");
-    if (!IsScale(scale.scale)) reader.Fail("a scale is not from 1e-60 to 1e60");
-    last_scale = place;
-  }
+  reconstruction.scales = ReadScales(reader);
   MICO_RETURN_IF_ERROR(reader.Finish());
   // Bits that fill a last byte could have any value.
   if (Serialize(reconstruction) != bytes) reader.Fail("not what this program writes");

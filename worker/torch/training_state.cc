@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/status_macros.h"
+#include "quant/reconstruction_scales.h"
 #include "quant/weight_grid.h"
 
 namespace mico {
@@ -14,7 +15,6 @@ namespace {
 
 constexpr std::string_view kMagic = "MICOTRN1";
 constexpr uint64_t kLengthBytes = 8;
-constexpr uint64_t kScaleBytes = 4 + 1 + 8;
 // As Quantize wants the scales of a calibration.
 constexpr double kLeastScale = 1e-60, kMostScale = 1e60;
 constexpr int kMetrics = 4;
@@ -32,12 +32,7 @@ void Write(const TrainedScheme& trained, ByteWriter& writer) {
     Write(layer.scales, writer);
     Write(layer.bias, writer);
   }
-  writer.U64(trained.scales.size());
-  for (const ReconstructedScale& scale : trained.scales) {
-    writer.I32(scale.group);
-    writer.U8(static_cast<uint8_t>(scale.bits));
-    writer.F64(scale.scale);
-  }
+  WriteScales(trained.scales, writer);
 }
 
 void Write(const Score& score, ByteWriter& writer) {
@@ -113,20 +108,6 @@ LayerFloats ReadLayer(ByteReader& reader) {
   return layer;
 }
 
-void ReadScales(ByteReader& reader, std::vector<ReconstructedScale>& scales) {
-  std::pair<int, int> last{-1, 0};
-  for (uint64_t i = reader.Count(kScaleBytes); i > 0 && reader.status().ok(); --i) {
-    ReconstructedScale& scale = scales.emplace_back();
-    scale.group = reader.I32();
-    scale.bits = reader.U8();
-    scale.scale = ReadScale(reader);
-    const std::pair<int, int> place{scale.group, scale.bits};
-    if (place <= last) reader.Fail("groups and their widths are not ascending");
-    if (scale.bits < 1 || scale.bits > 8) reader.Fail("a width is not 1 to 8");
-    last = place;
-  }
-}
-
 TrainedScheme ReadTrained(ByteReader& reader) {
   TrainedScheme trained;
   absl::StatusOr<BitScheme> scheme = BitScheme::Parse(reader.Text());
@@ -138,7 +119,7 @@ TrainedScheme ReadTrained(ByteReader& reader) {
   for (uint64_t i = reader.Count(3 * kLengthBytes); i > 0 && reader.status().ok(); --i) {
     trained.layers.push_back(ReadLayer(reader));
   }
-  ReadScales(reader, trained.scales);
+  trained.scales = ReadScales(reader);
   if (trained.layers.size() != trained.scheme.size()) {
     reader.Fail("another number of layers than the scheme has");
   }
