@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "base/random.h"
 #include "data/dataset.h"
 
@@ -48,6 +50,27 @@ inline Dataset RandomDataset(const Shape& shape, uint64_t seed,
   dataset.val = RandomSplit(shape, options, random);
   dataset.test = RandomSplit(shape, options, random);
   return dataset;
+}
+
+// Pictures with something in them, in place of the noise of train: in noise no weight's error can
+// make up for another's. Each channel is a plane from `darkest` to `levels` above it, which falls
+// or rises by up to half of `slope` from one pixel to the next. Of uint8 data.
+inline void DrawPlanes(double darkest, double levels, double slope, Dataset& dataset) {
+  const Shape& shape = dataset.sample_shape;
+  const int64_t pixels = shape.height * shape.width;
+  Random random(5);
+  for (int64_t plane = 0; plane < shape.channels * dataset.train.count; ++plane) {
+    const double level = darkest + levels * random.Unit();
+    const double across = slope * random.Unit() - slope / 2;
+    const double down = slope * random.Unit() - slope / 2;
+    for (int64_t i = 0; i < pixels; ++i) {
+      const int64_t row = i / shape.width - shape.height / 2;
+      const int64_t column = i % shape.width - shape.width / 2;
+      const double value = level + across * static_cast<double>(column) +
+                           down * static_cast<double>(row) + 4 * random.Gaussian();
+      dataset.train.bytes[plane * pixels + i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
+    }
+  }
 }
 
 }  // namespace mico

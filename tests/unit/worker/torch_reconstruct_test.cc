@@ -41,21 +41,10 @@ constexpr char kBranches[] = R"(
   f = Conv(e) k=4x4 out=4
   output f)";
 
-// Pictures with something in them: in noise no weight's error can make up for another's.
 Dataset Planes(int64_t samples, bool can_be_negative) {
   Dataset dataset =
       RandomDataset({3, 9, 9}, 3, {.samples = samples, .can_be_negative = can_be_negative});
-  Random random(5);
-  for (int64_t plane = 0; plane < 3 * samples; ++plane) {
-    const double level = 60 + 130 * random.Unit(), across = 12 * random.Unit() - 6,
-                 down = 12 * random.Unit() - 6;
-    for (int64_t i = 0; i < 81; ++i) {
-      const int64_t row = i / 9, column = i % 9;
-      const double value = level + across * static_cast<double>(column - 4) +
-                           down * static_cast<double>(row - 4) + 4 * random.Gaussian();
-      dataset.train.bytes[plane * 81 + i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
-    }
-  }
+  DrawPlanes(60, 130, 12, dataset);
   return dataset;
 }
 

@@ -29,20 +29,9 @@ constexpr char kResidual[] = R"(
   d = Conv(p) out=4
   output d)";
 
-// Pictures with something in them.
 Dataset Planes(int64_t samples) {
   Dataset dataset = RandomDataset({3, 9, 9}, 3, {.samples = samples, .num_classes = 4});
-  Random random(5);
-  for (int64_t plane = 0; plane < 3 * samples; ++plane) {
-    const double level = 40 + 170 * random.Unit(), across = 20 * random.Unit() - 10,
-                 down = 20 * random.Unit() - 10;
-    for (int64_t i = 0; i < 81; ++i) {
-      const int64_t row = i / 9, column = i % 9;
-      const double value = level + across * static_cast<double>(column - 4) +
-                           down * static_cast<double>(row - 4) + 4 * random.Gaussian();
-      dataset.train.bytes[plane * 81 + i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
-    }
-  }
+  DrawPlanes(40, 170, 20, dataset);
   return dataset;
 }
 
